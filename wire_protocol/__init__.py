@@ -1,0 +1,7 @@
+"""What both sides speak: topics, frames, records, messages. No I/O, integers only.
+
+Runs on CPython and on MicroPython; docs/wire_protocol.md describes the bytes. On a device memory
+is scarce, so the half of a format that a device needs is a module of its own (`track_encode`,
+`readings_encode`, `records_seal`, `device_messages`) and the module with the format's plain name
+(`track`, `readings`, `records`, `messages`) offers both halves to everyone else.
+"""

@@ -1,0 +1,83 @@
+"""A batch of fixes becomes a sealed record; the half that a device needs.
+
+Body behind the header: `base_s u32 | base_ms u16 | lat i32 | lon i32 | widths u8 | columns`, as in
+docs/wire_protocol.md, section 4.
+"""
+
+import struct
+from collections import namedtuple
+
+from wire_protocol import columns, frames
+from wire_protocol.errors import WireError
+
+LAT_E6_MAX = 90_000_000
+LON_E6_MAX = 180_000_000
+SPEED_CMS_MAX = 0xFFFE
+ACCURACY_M_MAX = 254  # Stands for 254 m or more.
+WIDE_SPEED = 0x40
+
+Fix = namedtuple(
+    "Fix", ("at_ms", "lat_e6", "lon_e6", "speed_cms", "course_deg", "accuracy_m")
+)
+
+
+def encode(epoch: int, seq: int, clock: int, fixes: list[Fix]) -> bytes:
+    """Return the sealed record of a batch.
+
+    Args:
+        epoch: Of the journal, u32.
+        seq: Of the first fix, 1..2**32 - 1.
+        clock: Quality code; with clock.NONE the times are uptimes.
+        fixes: 1..60, oldest first. Unix ms, 1e-6 degree, cm/s 0..65534, degrees 0..359 (kept in
+            steps of 2), metres 0 or more (kept up to 254); the last three None when unknown.
+
+    Raises:
+        WireError: A field is out of range, or a time is before the one in front of it.
+    """
+    if not 1 <= len(fixes) <= frames.COUNT_MAX:
+        raise WireError(f"{len(fixes)} fixes, not 1..{frames.COUNT_MAX}")
+    head = frames.pack_header(
+        frames.Header(frames.VERSION, frames.TRACK, epoch, seq, len(fixes), clock)
+    )
+    before = 0
+    for fix in fixes:
+        _check(fix, before)
+        before = fix.at_ms
+    widths, base, times = columns.pack_base([fix.at_ms for fix in fixes])
+    lat_code, lats = _deltas([fix.lat_e6 for fix in fixes])
+    lon_code, lons = _deltas([fix.lon_e6 for fix in fixes])
+    wide, speeds = _speeds([fix.speed_cms for fix in fixes])
+    widths |= lat_code << 2 | lon_code << 4 | wide
+    place = struct.pack("<iiB", fixes[0].lat_e6, fixes[0].lon_e6, widths)
+    courses = [255 if f.course_deg is None else (f.course_deg + 1) // 2 % 180 for f in fixes]
+    radii = [255 if f.accuracy_m is None else min(f.accuracy_m, ACCURACY_M_MAX) for f in fixes]
+    return b"".join(
+        (head, base, place, times, lats, lons, speeds, bytes(courses), bytes(radii))
+    )
+
+
+def _check(fix: Fix, before_ms: int) -> None:
+    columns.check_time(fix.at_ms, before_ms)
+    if abs(fix.lat_e6) > LAT_E6_MAX or abs(fix.lon_e6) > LON_E6_MAX:
+        raise WireError(f"position {fix.lat_e6} {fix.lon_e6} e-6 is not on the Earth")
+    if fix.speed_cms is not None and not 0 <= fix.speed_cms <= SPEED_CMS_MAX:
+        raise WireError(f"speed {fix.speed_cms} cm/s, not 0..{SPEED_CMS_MAX}")
+    if fix.course_deg is not None and not 0 <= fix.course_deg < 360:
+        raise WireError(f"course {fix.course_deg} degrees, not 0..359")
+    if fix.accuracy_m is not None and fix.accuracy_m < 0:
+        raise WireError(f"accuracy {fix.accuracy_m} m, not 0 or more")
+
+
+def _deltas(values: list[int]) -> tuple[int, bytes]:
+    deltas = [after - before for before, after in zip(values, values[1:])]
+    if any(deltas):
+        return columns.pack(deltas, columns.SIGNED)
+    return 0, b""
+
+
+def _speeds(speeds: list[int | None]) -> tuple[int, bytes]:
+    fastest = max([0 if speed is None else speed for speed in speeds])
+    if fastest < 0xFF:
+        return 0, bytes([0xFF if speed is None else speed for speed in speeds])
+    filled = [0xFFFF if speed is None else speed for speed in speeds]
+    return WIDE_SPEED, struct.pack("<" + "H" * len(filled), *filled)
