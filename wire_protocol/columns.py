@@ -47,7 +47,7 @@ def pack_base(times: list[int]) -> tuple[int, bytes, bytes]:
     """
     base_s, base_ms = divmod(times[0], 1000)
     widths = IN_MS
-    if all([at % 1000 == base_ms for at in times]):
+    if all(at % 1000 == base_ms for at in times):
         widths = 0
         times = [at // 1000 for at in times]
     if times[-1] - times[0] > SPAN_MAX:
@@ -63,7 +63,7 @@ def check_time(at_ms: int, before_ms: int) -> None:
 
 
 def _pack_times(times: list[int]) -> tuple[int, bytes]:
-    """Return (width code 0..3, bytes) of times that never fall: one u16 step for all, or deltas."""
+    """Return (width code 0..3, bytes) of times: one u16 step for all, or deltas."""
     deltas = [after - before for before, after in zip(times, times[1:])]
     if not deltas:
         return 0, b""

@@ -11,6 +11,7 @@ _SIGNED_ESCAPE = (None, -128, -32768, None)
 _UNSIGNED_ESCAPE = (None, 255, 65535, None)
 _BYTES = (0, 1, 2, 4)
 
+
 def read_signed(record: bytes, at: int, count: int, code: int) -> tuple[tuple[int, ...], int]:
     """Return (deltas, where the column ends); code 0 is `count` zeros in no bytes."""
     if code == 0:
@@ -20,6 +21,7 @@ def read_signed(record: bytes, at: int, count: int, code: int) -> tuple[tuple[in
     if escape in values:
         return _fill(record, at, values, escape, "i")
     return values, at
+
 
 def read_times(record: bytes, at: int, count: int, code: int) -> tuple[tuple[int, ...], int]:
     """Return (deltas of time, where the column ends); code 0 is one u16 step for all."""
@@ -36,9 +38,11 @@ def read_times(record: bytes, at: int, count: int, code: int) -> tuple[tuple[int
         return _fill(record, at, values, escape, "I")
     return values, at
 
+
 def read_plain(record: bytes, at: int, count: int, code: int) -> tuple[tuple[int, ...], int]:
     """Return (unsigned numbers as they stand, where the column ends)."""
     return _read(record, at, count, code, _UNSIGNED)
+
 
 def _read(
     record: bytes, at: int, count: int, code: int, letters: tuple[str, ...]
@@ -47,6 +51,7 @@ def _read(
     if end > len(record):
         raise WireError(f"record of {len(record)} bytes, its columns reach to {end} or more")
     return struct.unpack_from(f"<{count}{letters[code]}", record, at), end
+
 
 def _fill(
     record: bytes, at: int, values: tuple[int, ...], escape: int | None, letter: str

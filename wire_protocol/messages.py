@@ -19,11 +19,7 @@ from wire_protocol.device_messages import (
     parse_watch,
 )
 from wire_protocol.errors import WireError
-
-try:
-    from typing import Any
-except ImportError:  # MicroPython, which reads no annotations
-    pass
+from wire_protocol.shape import Json, Shape
 
 __all__ = [
     "make_command",
@@ -79,16 +75,16 @@ STATE_ONLINE = (
         "fix_age_s": ("null", shape.U32),
         "held": ("map", topics.STREAMS, shape.U32, len(topics.STREAMS)),
         "dropped": shape.U32,
-        "faults": ("list", ("text", NAME_BYTES_MAX), FAULTS_MAX),
+        "faults": ("list", ("text", NAME_BYTES_MAX), 0, FAULTS_MAX),
         "muted": ("map", sensors.NAMES, ("int", 0, 86_400), len(sensors.NAMES)),
     },
 )
 
 
-def parse_state(payload: bytes) -> "dict[str, Any]":
+def parse_state(payload: bytes) -> Json:
     """Return a device's state: of the will, five fields; WireError if it is none."""
     loaded = shape.load(payload, "state")
-    state: dict[str, Any] = shape.check(loaded, STATE, "state")
+    state: Json = shape.check(loaded, STATE, "state")
     if state["online"]:
         state.update(shape.check(loaded, STATE_ONLINE, "state"))
     return state
@@ -103,39 +99,35 @@ def make_receipt(at_ms: int, epoch: int, streams: "dict[str, list[int]]") -> byt
         streams: For each stream that changed `[upto, single...]`: all up to `upto`, and the first
             seq of each of at most 32 batches above it, are stored, refused or dropped.
     """
-    return _make({"at": at_ms, "epoch": epoch, "streams": streams}, parse_receipt)
+    return _make({"at": at_ms, "epoch": epoch, "streams": streams}, RECEIPT)
 
 
-def make_command(
-    command_id: str, kind: str, body: "dict[str, Any]", ttl_s: int, issued_ms: int
-) -> bytes:
+def make_command(command_id: str, kind: str, body: Json, ttl_s: int, issued_ms: int) -> bytes:
     """Return a command of a kind in COMMAND_BODIES; `command_id` has 16 hexadecimal digits."""
     if kind not in COMMAND_BODIES:
         raise WireError(f"command kind {kind[:20]!r}, not {' | '.join(COMMAND_BODIES)}")
+    body = shape.check(body, COMMAND_BODIES[kind], kind)
     fields = {"id": command_id, "kind": kind, "ttl_s": ttl_s, "issued": issued_ms, "body": body}
-    return _make(fields, parse_command)
+    return _make(fields, COMMAND)
 
 
 def make_sos_status(epoch: int, incident: int, status: str, by: str, at_ms: int) -> bytes:
     """Return what became of an SOS: status taken, help or closed, by whom, when."""
     fields = {"epoch": epoch, "incident": incident, "status": status, "by": by, "at": at_ms}
-    return _make(fields, parse_sos_status)
+    return _make(fields, SOS_STATUS)
 
 
 def make_watch(lease_s: int) -> bytes:
     """Return the wish to see each fix at once, for 1..300 s."""
-    return _make({"lease_s": lease_s}, parse_watch)
+    return _make({"lease_s": lease_s}, WATCH)
 
 
 def make_mute(command_id: str, sensor: str, for_s: int) -> bytes:
     """Return the order to mute the alarm of a sensor for 0..86400 s; 0 ends it."""
-    return _make({"id": command_id, "sensor": sensor, "for_s": for_s}, parse_mute)
+    return _make({"id": command_id, "sensor": sensor, "for_s": for_s}, MUTE)
 
 
-def _make(fields: "dict[str, Any]", parse: "Any") -> bytes:
-    """Write a message and read it back: what a peer would refuse is never sent."""
+def _make(fields: Json, kind: Shape) -> bytes:
     message = {"v": 1}
     message.update(fields)
-    payload = shape.dump(message)
-    parse(payload)
-    return payload
+    return shape.dump(shape.check(message, kind, "message"))

@@ -37,8 +37,10 @@ def decode(record: bytes) -> ReadingBatch:
         raise WireError(f"reading record of {len(record)} bytes, not {at}")
     at_ms = base_s * 1000 + base_ms
     unit_ms = 1 if widths & IN_MS else 1000
-    readings = []
-    for delta, kind, value in zip((0,) + deltas, kinds, values):
+    readings: list[Reading] = []
+    steps = [0]
+    steps.extend(deltas)
+    for delta, kind, value in zip(steps, kinds, values):
         at_ms += delta * unit_ms
         sensors.check_value(kind, value)
         readings.append(Reading(at_ms, kind, value))

@@ -3,11 +3,7 @@
 from wire_protocol import records_seal, sensors, shape, topics
 from wire_protocol.errors import WireError
 from wire_protocol.records_seal import COMMON, RECORD_BYTES_MAX, wrap
-
-try:
-    from typing import Any
-except ImportError:  # MicroPython, which reads no annotations
-    pass
+from wire_protocol.shape import Json
 
 __all__ = ["EVENT_KINDS", "RECORD_BYTES_MAX", "check", "seal", "unwrap", "wrap"]
 
@@ -57,16 +53,16 @@ KINDS = {
 EVENT_KINDS = tuple([kind for kind in KINDS if kind != "result"])
 
 
-def seal(fields: "dict[str, Any]") -> bytes:
+def seal(fields: Json) -> bytes:
     """Return the sealed bytes of a record, all of it checked; `v` is added."""
     record = {"v": 1}
     record.update(fields)
     return records_seal.seal(check(record))
 
 
-def check(record: "dict[str, Any]") -> "dict[str, Any]":
+def check(record: Json) -> Json:
     """Return the known fields of a record; WireError if one is missing or out of range."""
-    found: dict[str, Any] = shape.check(record, ("object", COMMON), "record")
+    found: Json = shape.check(record, ("object", COMMON), "record")
     kind = found["kind"]
     if kind not in KINDS:
         raise WireError(f"record kind {kind!r}, not {' | '.join(KINDS)}")
@@ -75,7 +71,7 @@ def check(record: "dict[str, Any]") -> "dict[str, Any]":
     return found
 
 
-def unwrap(message: bytes) -> "tuple[int, dict[str, Any]]":
+def unwrap(message: bytes) -> tuple[int, Json]:
     """Return (low, checked record) of a message; WireError if either cannot be."""
     loaded = shape.load(message, "message")
     if not isinstance(loaded.get("record"), dict):
@@ -85,7 +81,7 @@ def unwrap(message: bytes) -> "tuple[int, dict[str, Any]]":
     return low, record
 
 
-def _check_sense(record: "dict[str, Any]") -> None:
+def _check_sense(record: Json) -> None:
     """Refuse what no honest device can mean."""
     if record["kind"] == "sos" and record["incident"] > record["seq"]:
         raise WireError(f"incident {record['incident']} is after seq {record['seq']}")

@@ -5,11 +5,7 @@ Sealed once: the bytes go into the journal and onto the wire, again and again, a
 
 from wire_protocol import shape
 from wire_protocol.errors import WireError
-
-try:
-    from typing import Any
-except ImportError:  # MicroPython, which reads no annotations
-    pass
+from wire_protocol.shape import Json
 
 RECORD_BYTES_MAX = 1024  # A report of 200 bytes, escaped, is the longest that people write.
 
@@ -25,7 +21,7 @@ COMMON = {
 }
 
 
-def seal(fields: "dict[str, Any]") -> bytes:
+def seal(fields: Json) -> bytes:
     """Return the sealed bytes of a record; `v` is added.
 
     Raises:

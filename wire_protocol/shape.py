@@ -1,9 +1,9 @@
 """Checks what JSON held against a table; both ends use it where a message enters.
 
 A shape is a tuple: `("int", low, high)`, `("text", bytes)`, `("bool",)`, `("one", names)`,
-`("null", shape)` for the shape or null, `("list", shape, most)`, `("map", names or None, shape,
-most)`, `("object", {name: shape})` and `("data", depth)` for anything small. Names that a table
-does not list are left out: a newer peer may say more.
+`("hex", digits)`, `("null", shape)` for the shape or null, `("list", shape, least, most)`,
+`("map", names or None, shape, most)`, `("object", {name: shape})` and `("data", depth)` for
+anything small. Names that an object's table does not list are left out: a newer peer may say more.
 """
 
 import json
@@ -12,8 +12,12 @@ from wire_protocol.errors import WireError
 
 try:
     from typing import Any
+
+    Shape = tuple[Any, ...]
+    Value = Any  # What JSON can hold.
+    Json = dict[str, Any]  # A JSON object.
 except ImportError:  # MicroPython, which reads no annotations
-    pass
+    Shape, Value, Json = tuple, object, dict
 
 MESSAGE_BYTES_MAX = 4096  # No JSON message of ours needs half of it.
 U32 = ("int", 0, 0xFFFFFFFF)
@@ -24,9 +28,10 @@ HEX_ID = ("hex", 16)
 
 _KEY_BYTES_MAX = 40
 _ITEMS_MAX = 32
+_DATA_INT = ("int", -(1 << 53), 1 << 53)  # What JavaScript can count.
 
 
-def load(payload: bytes, what: str) -> "dict[str, Any]":
+def load(payload: bytes, what: str) -> Json:
     """Return the object in a JSON message; WireError if it is none."""
     if len(payload) > MESSAGE_BYTES_MAX:
         raise WireError(f"{what} of {len(payload)} bytes, not 0..{MESSAGE_BYTES_MAX}")
@@ -39,111 +44,134 @@ def load(payload: bytes, what: str) -> "dict[str, Any]":
     return value
 
 
-def dump(value: "dict[str, Any]") -> bytes:
-    """Return compact JSON, as bytes; WireError if it is longer than any message may be."""
-    payload = _dumps(value).encode()
+def dump(value: Json) -> bytes:
+    """Return compact JSON, as bytes; WireError if no message may be like that."""
+    try:
+        payload = _dumps(value).encode()
+    except ValueError as error:  # Half of a surrogate pair
+        raise WireError(f"message cannot be written: {error}") from None
     if len(payload) > MESSAGE_BYTES_MAX:
         raise WireError(f"message of {len(payload)} bytes, not 0..{MESSAGE_BYTES_MAX}")
     return payload
 
 
-def check(value: "Any", shape: "Any", what: str) -> "Any":
+def check(value: Value, shape: Shape, what: str) -> Value:
     """Return what of a value its shape knows; WireError says what is wrong, and where."""
-    kind = shape[0]
-    if kind == "null":
-        return None if value is None else check(value, shape[1], what)
-    if kind == "int":
-        if type(value) is not int or not shape[1] <= value <= shape[2]:
-            raise WireError(f"{what} is {_short(value)}, not {shape[1]}..{shape[2]}")
-        return value
-    if kind == "text":
-        return _text(value, shape[1], what)
-    if kind == "one":
-        if type(value) is not str or value not in shape[1]:
-            raise WireError(f"{what} is {_short(value)}, not {' | '.join(shape[1])}")
-        return value
-    if kind == "bool":
-        if value is not True and value is not False:
-            raise WireError(f"{what} is {_short(value)}, not true or false")
-        return value
-    if kind == "hex":
-        return _hex(value, shape[1], what)
-    if kind == "data":
-        return _data(value, shape[1], what)
-    return _many(value, shape, what)
+    return _CHECKS[shape[0]](value, shape, what)
 
 
-def _many(value: "Any", shape: "Any", what: str) -> "Any":
-    kind = shape[0]
-    if type(value) is not (list if kind == "list" else dict):
-        raise WireError(f"{what} is {_short(value)}, not a JSON {kind}")
-    if kind == "object":
-        found = {}
-        for name, inner in shape[1].items():
-            if name not in value:
-                raise WireError(f"{what} has no {name}")
-            found[name] = check(value[name], inner, f"{what}.{name}")
-        return found
-    if len(value) > shape[-1]:
-        raise WireError(f"{what} has {len(value)} items, not 0..{shape[-1]}")
-    if kind == "list":
-        return [check(item, shape[1], what) for item in value]
-    for name in value:
-        if shape[1] is not None and name not in shape[1]:
-            raise WireError(f"{what} names {_short(name)}")
-        _text(name, _KEY_BYTES_MAX, what)
-    return {name: check(item, shape[2], what) for name, item in value.items()}
+def _wrong(value: Value, wanted: str, what: str) -> WireError:
+    return WireError(f"{what} is {repr(value)[:40]}, not {wanted}")
 
 
-def _text(value: "Any", most: int, what: str) -> str:
+def _null(value: Value, shape: Shape, what: str) -> Value:
+    return None if value is None else check(value, shape[1], what)
+
+
+def _int(value: Value, shape: Shape, what: str) -> Value:
+    # Not isinstance: to CPython a bool is an int.
+    if type(value) is not int or not shape[1] <= value <= shape[2]:
+        raise _wrong(value, f"{shape[1]}..{shape[2]}", what)
+    return value
+
+
+def _bool(value: Value, _shape: Shape, what: str) -> Value:
+    if value is not True and value is not False:
+        raise _wrong(value, "true or false", what)
+    return value
+
+
+def _one(value: Value, shape: Shape, what: str) -> Value:
+    if type(value) is not str or value not in shape[1]:
+        raise _wrong(value, " | ".join(shape[1]), what)
+    return value
+
+
+def _text(value: Value, shape: Shape, what: str) -> Value:
     if type(value) is not str:
-        raise WireError(f"{what} is {_short(value)}, not text")
+        raise _wrong(value, "text", what)
     try:
         size = len(value.encode())
     except ValueError:  # Half of a surrogate pair
-        size = most + 1
+        size = shape[1] + 1
     # A zero byte ends a text in C and cannot be stored in PostgreSQL.
-    if size > most or "\0" in value:
-        raise WireError(f"{what} is not text of 0..{most} bytes of UTF-8 without zeros")
+    if size > shape[1] or "\0" in value:
+        raise WireError(f"{what} is not text of 0..{shape[1]} bytes of UTF-8 without zeros")
     return value
 
 
-def _hex(value: "Any", digits: int, what: str) -> str:
-    if type(value) is not str or len(value) != digits:
-        raise WireError(f"{what} is {_short(value)}, not {digits} hexadecimal digits")
-    for digit in value:
-        if digit not in "0123456789abcdef":
-            raise WireError(f"{what} is {_short(value)}, not {digits} hexadecimal digits")
+def _hex(value: Value, shape: Shape, what: str) -> Value:
+    if type(value) is not str or len(value) != shape[1]:
+        raise _wrong(value, f"{shape[1]} hexadecimal digits", what)
+    if any(digit not in "0123456789abcdef" for digit in value):
+        raise _wrong(value, f"{shape[1]} hexadecimal digits", what)
     return value
 
 
-def _data(value: "Any", depth: int, what: str) -> "Any":
+def _object(value: Value, shape: Shape, what: str) -> Value:
+    if type(value) is not dict:
+        raise _wrong(value, "a JSON object", what)
+    found = {}
+    for name, inner in shape[1].items():
+        if name not in value:
+            raise WireError(f"{what} has no {name}")
+        found[name] = check(value[name], inner, name)
+    return found
+
+
+def _list(value: Value, shape: Shape, what: str) -> Value:
+    if type(value) is not list or not shape[2] <= len(value) <= shape[3]:
+        raise _wrong(value, f"a list of {shape[2]}..{shape[3]}", what)
+    return [check(item, shape[1], what) for item in value]
+
+
+def _map(value: Value, shape: Shape, what: str) -> Value:
+    if type(value) is not dict or len(value) > shape[3]:
+        raise _wrong(value, f"a JSON object of 0..{shape[3]}", what)
+    for name in value:
+        if shape[1] is not None:
+            _one(name, shape, what)
+        _text(name, ("text", _KEY_BYTES_MAX), what)
+    return {name: check(item, shape[2], what) for name, item in value.items()}
+
+
+def _data(value: Value, shape: Shape, what: str) -> Value:
+    depth = shape[1]
     if value is None or value is True or value is False:
         return value
     if type(value) is int:
-        return check(value, ("int", -(1 << 53), 1 << 53), what)
+        return _int(value, _DATA_INT, what)
     if type(value) is str:
-        return _text(value, MESSAGE_BYTES_MAX, what)
+        return _text(value, ("text", MESSAGE_BYTES_MAX), what)
     if depth and type(value) is list:
-        return check(value, ("list", ("data", depth - 1), _ITEMS_MAX), what)
+        return _list(value, ("list", ("data", depth - 1), 0, _ITEMS_MAX), what)
     if depth and type(value) is dict:
-        return check(value, ("map", None, ("data", depth - 1), _ITEMS_MAX), what)
-    raise WireError(f"{what} holds {_short(value)}, which no record may")
+        return _map(value, ("map", None, ("data", depth - 1), _ITEMS_MAX), what)
+    raise _wrong(value, "anything that a message may hold", what)
 
 
-def _short(value: "Any") -> str:
-    return repr(value)[:40]
-
+_CHECKS = {
+    "null": _null,
+    "int": _int,
+    "bool": _bool,
+    "one": _one,
+    "text": _text,
+    "hex": _hex,
+    "object": _object,
+    "list": _list,
+    "map": _map,
+    "data": _data,
+}
 
 try:
     json.dumps(0, ensure_ascii=False)
 
-    def _dumps(value: "Any") -> str:
+    def _dumps(value: Value) -> str:
         """CPython: Chinese text as UTF-8, half the bytes of escapes."""
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 except TypeError:
 
-    def _dumps(value: "Any") -> str:
+    def _dumps(value: Value) -> str:
         """MicroPython: UTF-8 anyway, and the option is unknown."""
         return json.dumps(value, separators=(",", ":"))

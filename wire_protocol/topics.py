@@ -18,7 +18,7 @@ _PRODUCERS = ("gateway-", "api-")
 
 
 def check_device_id(text: str) -> str:
-    """Return a device id unchanged: `[a-z0-9-]{3,32}`, first `t-` (terminal) or `s-` (sensor node).
+    """Return a device id unchanged: 3..32 of a-z 0-9 -, first `t-` (terminal) or `s-` (sensor).
 
     Raises:
         WireError: It is not such a name.
@@ -80,7 +80,4 @@ def qos(kind: str) -> int:
 
 
 def _has_other(text: str) -> bool:
-    for letter in text:
-        if letter not in _ID_LETTERS:
-            return True
-    return False
+    return any(letter not in _ID_LETTERS for letter in text)

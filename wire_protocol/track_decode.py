@@ -16,7 +16,7 @@ TrackBatch = namedtuple("TrackBatch", ("epoch", "seq", "clock", "fixes"))
 
 _HEADER = "<BBIIBBIHiiB"
 _HEADER_BYTES = 27
-_COURSES = frozenset(list(range(180)) + [255])
+_COURSES = frozenset(range(180)) | {255}
 
 # The columns of a record, times and places still as deltas.
 _Columns = namedtuple(
@@ -101,29 +101,39 @@ def _open(record: bytes) -> tuple[Header, _Columns]:
         raise WireError("a course byte is within 180..254")
     unit_ms = 1 if widths & IN_MS else 1000
     return header, _Columns(
-        base_s * 1000 + base_ms, unit_ms, lat, lon, times, lats, lons, speeds, courses, record[at + count :]
+        base_s * 1000 + base_ms,
+        unit_ms,
+        lat,
+        lon,
+        times,
+        lats,
+        lons,
+        speeds,
+        courses,
+        record[at + count :],
     )
 
 
 def _check_ends(at_ms: int, lats: list[int], lons: list[int]) -> None:
     if at_ms > AT_MS_MAX:
         raise WireError(f"time {at_ms} ms, not 0..{AT_MS_MAX}")
-    for places, limit in ((lats, LAT_E6_MAX), (lons, LON_E6_MAX)):
-        if min(places) < -limit or max(places) > limit:
-            raise WireError(f"a position of {min(places)}..{max(places)}, not within {limit} e-6")
+    _check_places(lats, LAT_E6_MAX)
+    _check_places(lons, LON_E6_MAX)
+
+
+def _check_places(places: list[int], limit: int) -> None:
+    if min(places) < -limit or max(places) > limit:
+        raise WireError(f"a position of {min(places)}..{max(places)}, not within {limit} e-6")
 
 
 def _end(start: int, deltas: tuple[int, ...], limit: int) -> int:
     """Return the place behind all deltas; WireError if one on the way is not on the Earth."""
     end = start + sum(deltas)
-    if not deltas:
-        reach = 0
-    else:
-        reach = max(max(deltas), -min(deltas)) * len(deltas)
+    # In most batches no sum can leave the Earth, which is quickly seen.
+    reach = max(max(deltas), -min(deltas)) * len(deltas) if deltas else 0  # noqa: PLW3301
     if abs(start) + reach > limit:
-        place = start
-        for delta in (0,) + deltas:
-            place += delta
-            if not -limit <= place <= limit:
-                raise WireError(f"a position of {place}, not within {limit} e-6")
+        places = [start]
+        for delta in deltas:
+            places.append(places[-1] + delta)
+        _check_places(places, limit)
     return end

@@ -16,9 +16,7 @@ SPEED_CMS_MAX = 0xFFFE
 ACCURACY_M_MAX = 254  # Stands for 254 m or more.
 WIDE_SPEED = 0x40
 
-Fix = namedtuple(
-    "Fix", ("at_ms", "lat_e6", "lon_e6", "speed_cms", "course_deg", "accuracy_m")
-)
+Fix = namedtuple("Fix", ("at_ms", "lat_e6", "lon_e6", "speed_cms", "course_deg", "accuracy_m"))
 
 
 def encode(epoch: int, seq: int, clock: int, fixes: list[Fix]) -> bytes:
@@ -51,9 +49,7 @@ def encode(epoch: int, seq: int, clock: int, fixes: list[Fix]) -> bytes:
     place = struct.pack("<iiB", fixes[0].lat_e6, fixes[0].lon_e6, widths)
     courses = [255 if f.course_deg is None else (f.course_deg + 1) // 2 % 180 for f in fixes]
     radii = [255 if f.accuracy_m is None else min(f.accuracy_m, ACCURACY_M_MAX) for f in fixes]
-    return b"".join(
-        (head, base, place, times, lats, lons, speeds, bytes(courses), bytes(radii))
-    )
+    return b"".join((head, base, place, times, lats, lons, speeds, bytes(courses), bytes(radii)))
 
 
 def _check(fix: Fix, before_ms: int) -> None:
