@@ -1,0 +1,91 @@
+/** Turns what the console knows into the map's GeoJSON; no map needed, so it can be tested alone. */
+
+import type { Feature, FeatureCollection } from "geojson";
+
+import type { Device } from "../api/types";
+import { flagsOf, type Flag } from "../devices/truth";
+import type { TrackPoint } from "../state/view";
+import { COLOUR } from "./style";
+
+type Look = keyof typeof COLOUR;
+
+const LOOKS: readonly [Flag, Look][] = [
+  ["sos", "sos"],
+  ["alarm", "alarm"],
+  ["unprotected", "unprotected"],
+  ["faulty", "attention"],
+  ["low_battery", "attention"],
+  ["offline", "offline"],
+  ["stale", "stale"],
+];
+
+/** How a device is drawn: the most urgent of its flags decides. */
+export function lookOf(flags: readonly Flag[]): Look {
+  return LOOKS.find(([flag]) => flags.includes(flag))?.[1] ?? "ok";
+}
+
+export interface Scene {
+  devices: Iterable<Device>;
+  openKinds: ReadonlyMap<string, string[]>;
+  selected: string | null;
+  nowMs: number;
+  staleAfterS: number;
+  /** Where a device without a position of its own stands: its village's middle, or nowhere. */
+  place: (device: Device) => [number, number] | null;
+}
+
+export function deviceFeatures(scene: Scene): FeatureCollection {
+  const features: Feature[] = [];
+  for (const device of scene.devices) {
+    const at = device.position
+      ? ([device.position.lon_e6 / 1e6, device.position.lat_e6 / 1e6] as [number, number])
+      : scene.place(device);
+    if (at === null) continue;
+    const flags = flagsOf(
+      device,
+      scene.openKinds.get(device.id) ?? [],
+      scene.nowMs,
+      scene.staleAfterS,
+    );
+    const look = lookOf(flags);
+    features.push({
+      type: "Feature",
+      geometry: { type: "Point", coordinates: at },
+      properties: {
+        id: device.id,
+        name: device.wearer ?? device.name,
+        look,
+        colour: COLOUR[look],
+        stale: flags.includes("stale") || flags.includes("offline"),
+        selected: device.id === scene.selected,
+        // Urgent ones are drawn last, on top of everything.
+        rank: LOOKS.length - LOOKS.findIndex(([, name]) => name === look),
+      },
+    });
+  }
+  return { type: "FeatureCollection", features };
+}
+
+/** A line for each piece of a track, and a point where a piece is a single fix. */
+export function trackFeatures(pieces: readonly TrackPoint[][]): FeatureCollection {
+  return {
+    type: "FeatureCollection",
+    features: pieces.map((piece) => {
+      const coordinates = piece.map(({ lon, lat }) => [lon, lat]);
+      return {
+        type: "Feature",
+        properties: {},
+        geometry:
+          coordinates.length === 1
+            ? { type: "Point", coordinates: coordinates[0] ?? [] }
+            : { type: "LineString", coordinates },
+      };
+    }),
+  };
+}
+
+export function pointFeature(point: TrackPoint | null): FeatureCollection {
+  if (point === null) return { type: "FeatureCollection", features: [] };
+  const geometry = { type: "Point" as const, coordinates: [point.lon, point.lat] };
+  return { type: "FeatureCollection", features: [{ type: "Feature", properties: {}, geometry }] };
+}

@@ -1,0 +1,113 @@
+/** The fleet as the live stream tells it: one snapshot, then deltas applied in order. */
+
+import { defineStore } from "pinia";
+import { computed, reactive, ref } from "vue";
+
+import type { Area, Case, Command, Delta, Device, DeviceEvent, Snapshot } from "../api/types";
+
+/** Newest first; older ones are read from the API when somebody asks. */
+export const RECENT_EVENTS_MAX = 200;
+
+export const useFleet = defineStore("fleet", () => {
+  const devices = reactive(new Map<string, Device>());
+  const cases = reactive(new Map<number, Case>());
+  const areas = reactive(new Map<string, Area>());
+  const commands = reactive(new Map<string, Command>());
+  const events = ref<DeviceEvent[]>([]);
+  const staleAfterS = ref(120);
+  const isLive = ref(false);
+  /** What the server cannot see right now; shown, never hidden. */
+  const bus = ref(true);
+  const telemetry = ref(true);
+  /** The server's clock minus ours, ms: ages are counted by one clock, the server's. */
+  const clockOffsetMs = ref(0);
+
+  const openCases = computed(() =>
+    [...cases.values()]
+      .filter((row) => row.closed_ms === null)
+      .sort((a, b) => a.opened_received_ms - b.opened_received_ms),
+  );
+  const openKinds = computed(() => {
+    const kinds = new Map<string, string[]>();
+    for (const row of openCases.value)
+      kinds.set(row.device, [...(kinds.get(row.device) ?? []), row.kind]);
+    return kinds;
+  });
+
+  function takeSnapshot(snapshot: Snapshot): void {
+    clockOffsetMs.value = snapshot.at_ms - Date.now();
+    staleAfterS.value = snapshot.stale_after_s;
+    takeStatus(snapshot.bus, snapshot.telemetry);
+    replace(devices, snapshot.devices, (row) => row.id);
+    replace(cases, snapshot.cases, (row) => row.id);
+    replace(areas, snapshot.areas, (row) => row.code);
+  }
+
+  function takeStatus(isBusUp: boolean, isTelemetryUp: boolean): void {
+    bus.value = isBusUp;
+    telemetry.value = isTelemetryUp;
+  }
+
+  /** Forget everything: the next person who signs in here may see less. */
+  function clear(): void {
+    for (const rows of [devices, cases, areas, commands]) rows.clear();
+    events.value = [];
+  }
+
+  function takeDeltas(deltas: Delta[]): void {
+    for (const delta of deltas) takeDelta(delta);
+  }
+
+  /** Add events, each once, newest first; the oldest go beyond RECENT_EVENTS_MAX. */
+  function takeEvents(rows: DeviceEvent[]): void {
+    const byId = new Map([...events.value, ...rows].map((row) => [row.id, row]));
+    events.value = [...byId.values()].sort((a, b) => b.id - a.id).slice(0, RECENT_EVENTS_MAX);
+  }
+
+  function takeDelta(delta: Delta): void {
+    switch (delta.kind) {
+      case "case":
+        cases.set(delta.case.id, delta.case);
+        break;
+      case "event":
+        takeEvents([delta.event]);
+        break;
+      case "command":
+        commands.set(delta.command.id, delta.command);
+        break;
+      case "device":
+        devices.set(delta.device.id, { ...devices.get(delta.device.id), ...delta.device });
+        break;
+      default:
+        takeDeviceDelta(delta);
+    }
+  }
+
+  function takeDeviceDelta(delta: Extract<Delta, { device: string }>): void {
+    const device = devices.get(delta.device);
+    if (device === undefined) return;
+    if (delta.kind === "position") {
+      // A late batch must not move a marker backwards; the server holds the same rule.
+      if (device.position === null || delta.at_ms >= device.position.at_ms)
+        device.position = delta;
+    } else if (delta.kind === "state") {
+      device.online = delta.online;
+      device.received_ms = delta.received_ms;
+      device.flags = delta.flags;
+      // The will carries no more than "offline": what was known before stays, shown with its age.
+      device.state = { ...device.state, ...delta.state };
+    } else if (delta.kind === "reading") {
+      device.readings[delta.sensor] = delta;
+    }
+  }
+
+  return {
+    devices, cases, areas, commands, events, staleAfterS, isLive, bus, telemetry, clockOffsetMs,
+    openCases, openKinds, clear, takeSnapshot, takeStatus, takeDeltas, takeEvents,
+  }; // prettier-ignore
+});
+
+function replace<K, V>(into: Map<K, V>, rows: V[], key: (row: V) => K): void {
+  into.clear();
+  for (const row of rows) into.set(key(row), row);
+}

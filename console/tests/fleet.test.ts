@@ -1,0 +1,75 @@
+import { createPinia, setActivePinia } from "pinia";
+import { beforeEach, describe, expect, it } from "vitest";
+
+import type { Case, DeviceEvent, Snapshot } from "../src/api/types";
+import { useFleet } from "../src/state/fleet";
+import { device } from "./devices";
+
+const NOW = 1_795_000_000_000;
+
+function snapshot(changes: Partial<Snapshot> = {}): Snapshot {
+  return {
+    type: "snapshot",
+    seq: 0,
+    at_ms: NOW,
+    devices: [device(NOW)],
+    cases: [],
+    areas: [],
+    stale_after_s: 300,
+    bus: true,
+    telemetry: true,
+    ...changes,
+  };
+}
+
+const sos = { id: 3, device: "t-0001", kind: "sos", status: "reported", closed_ms: null } as Case;
+
+describe("the fleet", () => {
+  beforeEach(() => setActivePinia(createPinia()));
+
+  it("a late position does not move a marker backwards", () => {
+    const fleet = useFleet();
+    fleet.takeSnapshot(snapshot());
+    const position = device(NOW).position;
+    if (position === null) throw new Error("the fixture has a position");
+    fleet.takeDeltas([{ kind: "position", ...position, at_ms: NOW - 1, lat_e6: 1 }]);
+    expect(fleet.devices.get("t-0001")?.position?.lat_e6).toBe(30_000_000);
+    fleet.takeDeltas([{ kind: "position", ...position, at_ms: NOW + 1, lat_e6: 2 }]);
+    expect(fleet.devices.get("t-0001")?.position?.lat_e6).toBe(2);
+  });
+
+  it("a last will keeps what was known and says offline", () => {
+    const fleet = useFleet();
+    fleet.takeSnapshot(snapshot());
+    fleet.takeDeltas([
+      {
+        kind: "state",
+        device: "t-0001",
+        online: false,
+        received_ms: NOW + 5,
+        flags: ["offline", "unprotected"],
+        state: { online: false, epoch: 1, boot: 1, connection: 1 },
+      },
+    ]);
+    const row = fleet.devices.get("t-0001");
+    expect(row).toMatchObject({ online: false, flags: ["offline", "unprotected"] });
+    expect(row?.state?.duty).toBe(true);
+  });
+
+  it("the same event twice is one event", () => {
+    const fleet = useFleet();
+    const event = { id: 7, kind: "sos", device: "t-0001" } as DeviceEvent;
+    fleet.takeDeltas([{ kind: "event", event }, { kind: "event", event }]); // prettier-ignore
+    expect(fleet.events).toHaveLength(1);
+  });
+
+  it("a closed case leaves the open ones; a snapshot forgets what it does not name", () => {
+    const fleet = useFleet();
+    fleet.takeSnapshot(snapshot({ cases: [sos] }));
+    expect(fleet.openKinds.get("t-0001")).toEqual(["sos"]);
+    fleet.takeDeltas([{ kind: "case", case: { ...sos, status: "closed", closed_ms: NOW } }]);
+    expect(fleet.openCases).toHaveLength(0);
+    fleet.takeSnapshot(snapshot({ devices: [] }));
+    expect(fleet.devices.size).toBe(0);
+  });
+});
