@@ -1,0 +1,43 @@
+"""Small things kept over power cuts: one JSON file each, replaced atomically."""
+
+import json
+import os
+
+FILE_BYTES_MAX = 4096
+
+
+class Kept:
+    """A folder of small files beside the journal.
+
+    Attributes:
+        fault: True once a write was refused; what was to be kept then lives in RAM only.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self.fault = False
+
+    def load(self, name: str, default=None):
+        """Return what was saved last, or `default` if nothing was or it cannot be read."""
+        try:
+            with open(self._path(name), "rb") as file:
+                return json.loads(file.read(FILE_BYTES_MAX))
+        except (OSError, ValueError):
+            return default
+
+    def save(self, name: str, value) -> bool:
+        """Replace what is kept under a name; False (and `fault`) if the flash refused."""
+        path = self._path(name)
+        try:
+            with open(path + ".new", "wb") as file:
+                file.write(json.dumps(value).encode())
+                file.flush()
+            # Atomic on littlefs and on POSIX: after a power cut it is the old one or the new one.
+            os.rename(path + ".new", path)
+        except OSError:
+            self.fault = True
+            return False
+        return True
+
+    def _path(self, name: str) -> str:
+        return self._folder + "/" + name + ".json"

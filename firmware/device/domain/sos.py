@@ -1,0 +1,82 @@
+"""The SOS as one table: states by events; an event not in a state's row changes nothing.
+
+`open`: latched in flash. `sent`: the broker has the last press. `stored`: the gateway's receipt
+for it is here. `taken`: a named operator has the case. `help`: help is on its way. Presses after
+`taken` are records and alert again, but what a person has confirmed stays confirmed.
+"""
+
+IDLE = "idle"
+STATES = {
+    IDLE: {"press": "open"},
+    "open": {
+        "press": "open", "puback": "sent", "receipt": "stored",
+        "taken": "taken", "help": "help", "closed": IDLE, "cancel": IDLE,
+    },
+    "sent": {
+        "press": "open", "receipt": "stored",
+        "taken": "taken", "help": "help", "closed": IDLE, "cancel": IDLE,
+    },
+    "stored": {
+        "press": "open",
+        "taken": "taken", "help": "help", "closed": IDLE, "cancel": IDLE,
+    },
+    "taken": {"press": "taken", "help": "help", "closed": IDLE, "cancel": IDLE},
+    "help": {"press": "help", "closed": IDLE, "cancel": IDLE},
+}  # fmt: skip
+
+
+class Sos:
+    """The SOS of one terminal.
+
+    Attributes:
+        state: A key of STATES.
+        incident: Seq of the first press of the open SOS, 0 when idle.
+        press: How many presses it has.
+        last: Seq of the last press.
+        epoch: Of the journal in which these seqs count.
+        trigger: button, silent, man_down or check_in.
+    """
+
+    def __init__(self) -> None:
+        self._clear()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an SOS goes on."""
+        return self.state != IDLE
+
+    def apply(self, event: str) -> bool:
+        """Go where the table says; False, and nothing changed, if this state has no such event."""
+        row = STATES[self.state]
+        if event not in row:
+            return False
+        self.state = row[event]
+        if self.state == IDLE:
+            self._clear()
+        return True
+
+    def raise_(self, epoch: int, seq: int, trigger: str) -> None:
+        """A press: it will be the record with this seq."""
+        self.apply("press")
+        if not self.incident:
+            self.incident, self.epoch, self.trigger = seq, epoch, trigger
+        self.press += 1
+        self.last = seq
+
+    def as_row(self) -> list:
+        """Return what must survive a restart."""
+        return [
+            self.state, self.incident, self.press, self.last, self.epoch, self.trigger
+        ]  # fmt: skip
+
+    def restore(self, row: list | None) -> None:
+        """Take up what `as_row` gave before the restart; anything else is an idle SOS."""
+        if isinstance(row, list) and len(row) == 6 and row[0] in STATES:
+            self.state, self.incident, self.press, self.last, self.epoch, self.trigger = row
+        if not self.incident:
+            self._clear()
+
+    def _clear(self) -> None:
+        self.state = IDLE
+        self.incident = self.press = self.last = self.epoch = 0
+        self.trigger = ""

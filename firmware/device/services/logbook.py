@@ -1,0 +1,126 @@
+"""Where records are sealed: numbered, dated, written down; then the sender is told."""
+
+from device.adapters.journal import Journal
+from device.errors import JournalFault, JournalFull
+from wire_protocol import frames, readings_encode, records_seal, track_encode
+
+
+class Logbook:
+    """The journal and what is sealed into it.
+
+    Attributes:
+        journal: In flash, or in memory once the flash has failed.
+        boot: How many starts this device has had.
+        faults: Names of what is wrong with it now: `journal` (memory only), `journal_full`.
+    """
+
+    def __init__(self, board, kept, clock) -> None:
+        self._clock = clock
+        self.on_sealed = _nothing
+        self.faults = set()
+        self.boot = kept.load("boot", 0) + 1
+        kept.save("boot", self.boot)
+        try:
+            if board.journal_state == "failed":
+                raise JournalFault("not mounted")
+            self.journal = Journal(board.journal_path, kept)
+        except JournalFault:
+            self._go_to_memory(0)
+        if getattr(board, "journal_lost", False):
+            self.faults.add("journal_lost")
+
+    def event(self, kind: str, fields: dict, sos: bool = False) -> tuple | None:
+        """Seal an event.
+
+        Args:
+            kind: As in docs/wire_protocol.md.
+            fields: Those of its kind; `incident` 0 becomes the event's own seq.
+            sos: It belongs to an SOS: it is kept whatever happens to the flash.
+
+        Returns:
+            (epoch, seq), or None when it could not be kept, which `faults` says.
+        """
+        sealed = self._json("event", kind, fields, sos)
+        if sealed is None and sos:
+            # The flash refuses: from now on everything lives in memory, and says so.
+            self._go_to_memory(self.journal.dropped)
+            if fields.get("press", 1) > 1 or kind == "sos_cancel":
+                fields["incident"] = 0  # The old one counts in another epoch.
+            sealed = self._json("event", kind, fields, sos)
+        return sealed
+
+    def result(self, command: str, status: str, reason: str = "", data=None) -> bool:
+        """Seal the result of a command; False when it could not be kept."""
+        fields = {"command": command, "status": status, "reason": reason, "data": data}
+        return self._json("result", "result", fields, False) is not None
+
+    def track(self, quality: int, fixes: list) -> bool:
+        """Seal a batch of fixes; False when it could not be kept."""
+        return self._batch("track", track_encode.encode, quality, fixes)
+
+    def readings(self, quality: int, readings: list) -> bool:
+        """Seal a batch of readings; False when it could not be kept."""
+        return self._batch("reading", readings_encode.encode, quality, readings)
+
+    def name_lost(self) -> None:
+        """Seal what the journal had to drop as records, so that it is known where it was awaited."""
+        rows = self.journal.lost()
+        if not rows:
+            return
+        for stream, first, count, kinds in rows:
+            fields = {"stream": stream, "first": first, "count": count}
+            if kinds:
+                fields["kinds"] = kinds
+            if self.event("dropped", fields) is None:
+                return
+        self.journal.lost_named()
+
+    def message(self, family: str, stream: str, seq: int) -> tuple | None:
+        """Return (seq, count, message to publish) of the first record from seq on that waits."""
+        found = self.journal.entry(family, seq)
+        if found is None:
+            return None
+        seq, count, record = found
+        low = min(self.journal.low(stream), seq)
+        wrap = frames.envelope if stream in ("track", "reading") else records_seal.wrap
+        return seq, count, wrap(low, record)
+
+    def _json(self, stream: str, kind: str, fields: dict, sos: bool) -> tuple | None:
+        journal = self.journal
+        seq = journal.next_seq(stream)
+        record = self._clock.stamp()
+        record.update(fields)
+        record.update({"epoch": journal.epoch, "seq": seq, "kind": kind, "boot": self.boot})
+        if record.get("incident") == 0:
+            record["incident"] = seq
+        if not self._append(stream, records_seal.seal(record), 1, sos):
+            return None
+        return journal.epoch, seq
+
+    def _batch(self, stream: str, encode, quality: int, items: list) -> bool:
+        journal = self.journal
+        record = encode(journal.epoch, journal.next_seq(stream), quality, items)
+        return self._append(stream, record, len(items), False)
+
+    def _append(self, stream: str, record: bytes, count: int, sos: bool) -> bool:
+        try:
+            self.journal.append(stream, record, count, sos)
+        except JournalFull:
+            self.faults.add("journal_full")
+            return False
+        except JournalFault:
+            self.faults.add("journal")
+            return False
+        self.faults.discard("journal_full")
+        self.on_sealed()
+        return True
+
+    def _go_to_memory(self, dropped: int) -> None:
+        from device.adapters.ram_journal import RamJournal
+
+        self.journal = RamJournal(dropped)
+        self.faults.add("journal")
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,116 @@
+"""Sends what the journal holds until its receipt is here.
+
+Per lane (SOS, events, results, tracks, readings) a window of messages is in the air at most. On
+every connection everything held goes out again from the lowest; within one, a message without its
+receipt goes again when its time is up. A lane is looked at only when those before it have nothing
+to do: an SOS overtakes everything.
+"""
+
+import asyncio
+
+from device.adapters.journal import STREAM_OF
+
+WINDOW_MAX = 16
+LANES = "sexrt"  # Families of the journal, the most urgent first.
+# First and longest wait in ms for a receipt; doubling. The gateway joins the receipts of tracks
+# and readings for up to 240 s, and events are receipted at once.
+_RESEND_MS = {
+    "s": (2_000, 60_000),
+    "e": (10_000, 300_000),
+    "x": (10_000, 300_000),
+    "t": (600_000, 600_000),
+    "r": (600_000, 600_000),
+}
+IDLE_MS = 20_000  # The longest wait for anything; then the supervisor is told that all is well.
+_SEQ, _DUE, _TRIES = 0, 1, 2
+
+
+class Sender:
+    """The one that feeds the link from the journal."""
+
+    def __init__(self, logbook, link, clock) -> None:
+        self._logbook = logbook
+        self._link = link
+        self._clock = clock
+        self._poke = asyncio.Event()
+        self._windows = {}
+        self._cursors = {}
+        self.restart()
+
+    def restart(self) -> None:
+        """A new connection (or a new journal): everything held is to be sent again."""
+        for lane in LANES:
+            self._windows[lane] = []
+            self._cursors[lane] = 1
+        self._poke.set()
+
+    def poke(self) -> None:
+        """There may be something to do: a record, a receipt, room in the link."""
+        self._poke.set()
+
+    def on_receipt(self, streams: dict) -> None:
+        """Forget what is receipted; the journal has taken the receipt already."""
+        journal = self._logbook.journal
+        for lane in LANES:
+            stream = STREAM_OF[lane]
+            if stream in streams:
+                window = self._windows[lane]
+                self._windows[lane] = [e for e in window if journal.is_held(stream, e[_SEQ])]
+        self._poke.set()
+
+    # Started by the supervisor; lives as long as the device.
+    async def run(self, beat) -> None:
+        """Send what is due, for ever."""
+        while True:
+            beat()
+            self._poke.clear()
+            wait_ms = IDLE_MS
+            if self._link.up.is_set():
+                wait_ms = self._send_one()
+            if wait_ms:
+                try:
+                    await asyncio.wait_for_ms(self._poke.wait(), min(wait_ms, IDLE_MS))
+                except asyncio.TimeoutError:
+                    pass
+            else:
+                await asyncio.sleep_ms(0)
+
+    def _send_one(self) -> int:
+        """Post the most urgent message there is; return ms until the next may be due."""
+        now = self._clock.uptime_ms()
+        due = now + IDLE_MS
+        for lane in LANES:
+            window = self._windows[lane]
+            for entry in window:
+                if entry[_DUE] <= now:
+                    return 0 if self._send(lane, entry, now) else IDLE_MS
+                due = min(due, entry[_DUE])
+            if len(window) < WINDOW_MAX and self._cursors[lane] < self._logbook.journal.tip(lane):
+                return 0 if self._send(lane, None, now) else IDLE_MS
+        return max(1, due - now)
+
+    def _send(self, lane: str, entry: list | None, now: int) -> bool:
+        """Post one message, again (`entry`) or for the first time; False: the link has no room."""
+        stream = STREAM_OF[lane]
+        wanted = entry[_SEQ] if entry else self._cursors[lane]
+        found = self._logbook.message(lane, stream, wanted)
+        if entry and (found is None or found[0] != wanted):
+            # Receipted or dropped meanwhile.
+            self._windows[lane].remove(entry)
+            return True
+        if found is None:
+            self._cursors[lane] = self._logbook.journal.tip(lane)
+            return True
+        seq, count, message = found
+        qos = 1 if lane in "sex" else 0
+        token = (stream, self._logbook.journal.epoch, seq)
+        if not self._link.publish(stream, message, qos, token):
+            return False
+        if entry is None:
+            entry = [seq, 0, 0]
+            self._windows[lane].append(entry)
+            self._cursors[lane] = seq + count
+        first_ms, longest_ms = _RESEND_MS[lane]
+        entry[_DUE] = now + min(first_ms << min(entry[_TRIES], 10), longest_ms)
+        entry[_TRIES] += 1
+        return True

@@ -1,0 +1,54 @@
+"""What the board's configuration says, checked once, with defaults."""
+
+from collections import namedtuple
+
+from device.errors import SettingsError
+
+# name -> (default, lowest, highest)
+_NUMBERS = {
+    "sos_hold_ms": (800, 0, 10_000),
+    "batch_fixes": (12, 1, 60),
+    "batch_s": (60, 1, 600),
+    "state_s": (600, 10, 86_400),
+}
+PERIOD_S = (10, 1, 3_600)
+
+Settings = namedtuple("Settings", tuple(_NUMBERS) + ("duty", "silent", "sensors"))
+Sensor = namedtuple("Sensor", ("name", "period_s", "threshold", "hysteresis", "below"))
+
+
+def read(config: dict) -> Settings:
+    """Return the settings of a device.
+
+    Raises:
+        SettingsError: Something is missing or out of range.
+    """
+    for name in ("broker_host", "broker_name"):
+        if not isinstance(config.get(name), str):
+            raise SettingsError("no {} in the configuration".format(name))
+    _number(config, "broker_port", (None, 1, 65_535))
+    values = [_number(config, name, _NUMBERS[name]) for name in _NUMBERS]
+    sensors = config.get("sensors") or {}
+    return Settings(
+        *values,
+        config.get("duty") is True,
+        config.get("silent") is True,
+        [_sensor(name, sensors[name]) for name in sensors]
+    )
+
+
+def _sensor(name: str, config: dict) -> Sensor:
+    threshold = config.get("threshold")
+    hysteresis = config.get("hysteresis", 0)
+    if threshold is not None and not isinstance(threshold, int) or not isinstance(hysteresis, int):
+        raise SettingsError("sensor {}: threshold {} {}".format(name, threshold, hysteresis))
+    period_s = _number(config, "period_s", PERIOD_S)
+    return Sensor(name, period_s, threshold, hysteresis, config.get("below") is True)
+
+
+def _number(config: dict, name: str, limits: tuple) -> int:
+    default, low, high = limits
+    value = config.get(name, default)
+    if not isinstance(value, int) or not low <= value <= high:
+        raise SettingsError("{} is {}, not {}..{}".format(name, value, low, high))
+    return value

@@ -1,0 +1,364 @@
+"""The terminal worn by a patroller: receiver, duty, SOS, messages."""
+
+import asyncio
+
+from device.domain import indications
+from device.domain.nmea import NmeaParser
+from device.domain.recorder import Recorder
+from device.domain.sos import IDLE, Sos
+from device.services.station import position
+from wire_protocol import clock as quality
+from wire_protocol import device_messages
+from wire_protocol.track_encode import Fix
+
+TICK_MS = 1_000
+READ_BYTES = 256  # At 9600 baud a quarter of a second.
+QUIET_MS = 120  # Receivers send an epoch in one go: after this silence it is over.
+FRESH_MS = 10_000  # A fix as young as this answers `locate` at once.
+NO_FIX_MS = 120_000  # On duty without one for so long is a fault that the state names.
+LOCATE_MS = 60_000
+SCREEN_TEXT_CHARS = 120
+
+
+class Terminal:
+    """One terminal; `station` is set before anything runs."""
+
+    def __init__(self, board, settings) -> None:
+        self.station = None
+        self._board = board
+        self._settings = settings
+        self._sos = Sos()
+        self._recorder = Recorder(settings.batch_fixes, settings.batch_s)
+        self._duty = False
+        self._fix = None  # The last one, with a believable time.
+        self._alt_mm = None
+        self._fix_ms = None  # Its uptime.
+        self._watched_until_ms = 0
+        self._messages = []  # [command, text]
+        self._locating = {}  # command -> uptime at which to give up
+        self._hold = None  # The task that waits while the SOS button is held.
+        self._held = asyncio.Event()  # It was held long enough.
+        self._parser = NmeaParser()
+        self._fed = asyncio.Event()
+        self._light = None
+
+    def start(self) -> None:
+        """Take up what was before the restart and add the tasks."""
+        station = self.station
+        add = station.supervisor.add
+        add("receiver", self._receive, None)
+        add("epochs", self._end_epochs, None)
+        add("sos", self._raise_sos, None)
+        add("buttons", self._listen, None)
+        add("tick", self._tick, 30)
+        duty = station.kept.load("duty")
+        if duty is None:
+            self._set_duty(self._settings.duty, "boot")
+        else:
+            self._duty = duty is True
+        self._restore_sos()
+        self._show(again=False)
+
+    # What the station asks of every kind.
+
+    def state(self) -> dict:
+        """Return this kind's fields of the state."""
+        sos = None
+        if self._sos.is_open:
+            sos = {"incident": self._sos.incident, "shown": self._sos.state}
+        age_s = None
+        if self._fix_ms is not None:
+            age_s = (self.station.clock.uptime_ms() - self._fix_ms) // 1000
+        return {"duty": self._duty, "sos": sos, "fix_age_s": age_s, "muted": {}}
+
+    def faults(self) -> list:
+        """Return the names of what is wrong with this kind's own parts."""
+        now = self.station.clock.uptime_ms()
+        if self._duty and now - (self._fix_ms or 0) >= NO_FIX_MS:
+            return ["no_fix"]
+        return []
+
+    def order(self, kind: str, body: dict, command: str) -> tuple | None:
+        """Run a command: (status, reason, data), or None when the answer comes later."""
+        if kind == "message":
+            self._messages.append([command, body["text"]])
+            indications.show(self._board, "message", self._silent())
+            self._show(again=False)
+            return None
+        if kind == "duty":
+            if body["on"] != self._duty:
+                self._set_duty(body["on"], "command")
+            return "done", "", None
+        if kind == "locate":
+            if not self._may_record():
+                return "refused", "off duty", None
+            if self._is_fresh():
+                return "done", "", self._where()
+            self._locating[command] = self.station.clock.uptime_ms() + LOCATE_MS
+            return None
+        return "refused", "not on a terminal", None
+
+    def on_message(self, topic: str, payload: bytes) -> None:
+        """Take a message of a terminal's own topics; WireError if it breaks the protocol."""
+        if topic == "watch":
+            lease_s = device_messages.parse_watch(payload)["lease_s"]
+            self._watched_until_ms = self.station.clock.uptime_ms() + lease_s * 1000
+            self._seal_if_due()
+        elif topic == "sos_status":
+            status = device_messages.parse_sos_status(payload)
+            if (status["epoch"], status["incident"]) == (self._sos.epoch, self._sos.incident):
+                self._apply(status["status"])
+
+    def on_receipt(self) -> None:
+        """A receipt came: perhaps that of the last press."""
+        sos = self._sos
+        journal = self.station.logbook.journal
+        if sos.is_open and sos.epoch == journal.epoch and not journal.is_held("event", sos.last):
+            self._apply("receipt")
+
+    def on_puback(self, token: tuple) -> None:
+        """The broker has a record: perhaps the last press."""
+        if token == ("event", self._sos.epoch, self._sos.last):
+            self._apply("puback")
+
+    def keep_house(self) -> None:
+        """Called every few seconds."""
+        self._show(again=False)
+
+    # SOS.
+
+    def _press(self, trigger: str) -> None:
+        station, sos = self.station, self._sos
+        journal = station.logbook.journal
+        sos.raise_(journal.epoch, journal.next_seq("event"), trigger)
+        # Latched here: should the power go now, the record is made at the next start.
+        station.kept.save("sos", sos.as_row())
+        self._seal_press()
+        self._show(again=True, name="open")
+
+    def _seal_press(self) -> None:
+        station, sos = self.station, self._sos
+        fix = None if self._fix is None else position(self._fix, self._alt_mm)
+        first = sos.incident == sos.last
+        fields = {
+            "trigger": sos.trigger,
+            "incident": 0 if first else sos.incident,
+            "press": sos.press,
+            "fix": fix,
+        }
+        key = station.logbook.event("sos", fields, sos=True)
+        if key and key != (sos.epoch, sos.last):
+            # It went to the journal in memory, which counts anew.
+            sos.epoch, sos.last = key
+            sos.incident = fields["incident"] or sos.last
+        station.link.set_urgent(True)
+        self._seal_if_due()
+        station.changed()
+
+    def _restore_sos(self) -> None:
+        station, sos = self.station, self._sos
+        sos.restore(station.kept.load("sos"))
+        if not sos.is_open:
+            return
+        journal = station.logbook.journal
+        if sos.epoch != journal.epoch:
+            # The journal that held it is gone, perhaps unsent: it is raised anew.
+            trigger = sos.trigger
+            sos.apply("closed") or sos.apply("cancel")
+            self._press(trigger)
+        else:
+            self._seal_unsealed()
+        station.link.set_urgent(True)
+
+    def _seal_unsealed(self) -> None:
+        # Latched, and then the power went or something broke, before the record was made.
+        sos, journal = self._sos, self.station.logbook.journal
+        if sos.is_open and sos.epoch == journal.epoch and journal.next_seq("event") <= sos.last:
+            self._seal_press()
+
+    def _apply(self, event: str) -> None:
+        before = self._sos.state
+        if not self._sos.apply(event):
+            return
+        state = self._sos.state
+        self.station.kept.save("sos", self._sos.as_row())
+        if state == IDLE:
+            self.station.link.set_urgent(False)
+            if not self._duty:
+                self._seal()
+        if state != before:
+            self._show(again=True, name="closed" if state == IDLE else state)
+            self.station.changed()
+
+    def _cancel(self) -> None:
+        if self._sos.is_open:
+            self.station.logbook.event("sos_cancel", {"incident": self._sos.incident}, sos=True)
+            self._apply("cancel")
+
+    def _silent(self) -> bool:
+        return self._sos.is_open and self._sos.trigger == "silent"
+
+    # Duty and fixes.
+
+    def _may_record(self) -> bool:
+        return self._duty or self._sos.is_open
+
+    def _set_duty(self, on: bool, by: str) -> None:
+        if not on and not self._sos.is_open:
+            self._seal()
+        self._duty = on
+        self.station.kept.save("duty", on)
+        self.station.logbook.event("duty", {"on": on, "by": by})
+        self._show(again=True, name="duty_on" if on else "duty_off")
+        self.station.changed()
+
+    def _on_fix(self, found) -> None:
+        clock = self.station.clock
+        at_ms, quality_code = found.at_ms, quality.GNSS
+        if clock.plausible(at_ms):
+            clock.offer(quality.GNSS, at_ms)
+        else:
+            # A receiver that lost count of the weeks knows where it is all the same.
+            quality_code = clock.quality
+            at_ms = clock.now_ms() if quality_code else clock.uptime_ms()
+        fix = Fix(
+            at_ms, found.lat_e6, found.lon_e6, found.speed_cms, found.course_deg, found.accuracy_m
+        )
+        now = clock.uptime_ms()
+        self._fix, self._fix_ms, self._alt_mm = fix, now, found.alt_mm
+        if quality_code == quality.NONE:
+            self._fix = Fix(clock.now_ms(), *fix[1:])
+        if self._may_record():
+            if self._recorder.must_seal(fix, quality_code):
+                self._seal()
+            self._recorder.offer(fix, quality_code, now, self._sos.is_open)
+            self._seal_if_due()
+        for command in list(self._locating):
+            del self._locating[command]
+            if self._may_record():
+                self.station.orders.finish(command, "done", "", self._where())
+            else:
+                self.station.orders.finish(command, "refused", "off duty")
+
+    def _seal_if_due(self) -> None:
+        now = self.station.clock.uptime_ms()
+        live = self._sos.is_open or now < self._watched_until_ms
+        if self._recorder.is_due(now, live):
+            self._seal()
+
+    def _seal(self) -> None:
+        quality_code, fixes = self._recorder.take()
+        if fixes:
+            self.station.logbook.track(quality_code, fixes)
+
+    def _is_fresh(self) -> bool:
+        now = self.station.clock.uptime_ms()
+        return self._fix_ms is not None and now - self._fix_ms <= FRESH_MS
+
+    def _where(self) -> dict:
+        return {"fix": position(self._fix, self._alt_mm)}
+
+    # What the wearer sees.
+
+    def _show(self, again: bool, name: str | None = None) -> None:
+        """Set the light for what matters most, and play `name` once if it has just happened."""
+        if name and again:
+            indications.show(self._board, name, self._silent())
+        steady = "duty_on" if self._duty else "off"
+        if self._sos.is_open:
+            steady = self._sos.state
+        elif self._messages:
+            steady = "message"
+        elif "journal" in self.station.logbook.faults:
+            steady = "fault"
+        if name or steady != self._light:
+            self._light = steady
+            indications.show(self._board, steady, self._silent(), again=False)
+        self._board.screen(self._lines())
+
+    def _lines(self) -> tuple:
+        link = "online" if self.station.link.up.is_set() else "OFFLINE"
+        lines = [("ON DUTY " if self._duty else "off duty ") + link]
+        if self._sos.is_open and not self._silent():
+            lines.append("SOS " + self._sos.state.upper())
+        if self._messages:
+            lines.append(self._messages[0][1][:SCREEN_TEXT_CHARS])
+            lines.append("OK = read ({})".format(len(self._messages)))
+        for fault in sorted(self.station.logbook.faults):
+            lines.append("! " + fault)
+        return tuple(lines)
+
+    # Tasks: each lives as long as the device.
+
+    async def _receive(self, _beat) -> None:
+        buffer = bytearray(READ_BYTES)
+        while True:
+            count = await self._board.receiver.readinto(buffer)
+            if not count:
+                await asyncio.sleep_ms(QUIET_MS)
+                continue
+            for found in self._parser.feed(buffer, count):
+                self._on_fix(found)
+            self._fed.set()
+
+    async def _end_epochs(self, _beat) -> None:
+        while True:
+            await self._fed.wait()
+            self._fed.clear()
+            await asyncio.sleep_ms(QUIET_MS)
+            if not self._fed.is_set():
+                found = self._parser.flush()
+                if found:
+                    self._on_fix(found)
+
+    async def _raise_sos(self, _beat) -> None:
+        self._seal_unsealed()
+        while True:
+            await self._held.wait()
+            self._held.clear()
+            self._press("silent" if self._settings.silent else "button")
+
+    async def _listen(self, _beat) -> None:
+        while True:
+            name, action = await self._board.next_input()
+            if name == "sos":
+                self._on_sos_button(action == "press")
+            elif name == "ok" and action == "press":
+                if self._hold is not None:
+                    # Both together: the wearer takes the SOS back.
+                    self._on_sos_button(False)
+                    self._cancel()
+                elif self._messages:
+                    command, _ = self._messages.pop(0)
+                    self.station.orders.finish(command, "done")
+                    self._show(again=False)
+            elif name == "duty" and action == "press":
+                self._set_duty(not self._duty, "button")
+
+    def _on_sos_button(self, down: bool) -> None:
+        if self._hold is not None:
+            self._hold.cancel()
+            self._hold = None
+        if down:
+            self._hold = asyncio.create_task(self._press_after_hold())
+
+    # Lives as long as the SOS button is held.
+    async def _press_after_hold(self) -> None:
+        await asyncio.sleep_ms(self._settings.sos_hold_ms)
+        self._held.set()
+
+    async def _tick(self, beat) -> None:
+        while True:
+            beat()
+            self._seal_if_due()
+            now = self.station.clock.uptime_ms()
+            for command in [c for c in self._locating if self._locating[c] <= now]:
+                del self._locating[command]
+                self.station.orders.finish(command, "failed", "no fix")
+            late = self.station.orders.expire()
+            if late:
+                for command in late:
+                    self._locating.pop(command, None)
+                self._messages = [row for row in self._messages if row[0] not in late]
+                self._show(again=False)
+            await asyncio.sleep_ms(TICK_MS)

@@ -1,0 +1,72 @@
+"""Real MicroPythons, a real broker with mutual TLS, keys made for the occasion."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from device_rig import Broker, Keys, MicroPython
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BUILT_S = 1_780_000_000  # The build date of the application under test: 2026-05-28.
+
+
+def _micropythons() -> dict[str, str]:
+    """Return the interpreters of this machine: the wheel's, and Debian's where it is installed."""
+    found = {}
+    for name, program in (
+        ("wheel", os.environ.get("XUNHU_MICROPYTHON") or "micropython"),
+        ("1.25", os.environ.get("XUNHU_MICROPYTHON_125") or "micropython-1.25"),
+    ):
+        path = shutil.which(program)
+        if path:
+            found[name] = path
+    return found
+
+
+MICROPYTHONS = _micropythons()
+
+
+@pytest.fixture(scope="session")
+def application(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder from which MicroPython imports the device's own source."""
+    folder = tmp_path_factory.mktemp("app")
+    (folder / "device").symlink_to(REPOSITORY / "firmware" / "device")
+    (folder / "wire_protocol").symlink_to(REPOSITORY / "wire_protocol")
+    (folder / "build.json").write_text(json.dumps({"version": "0.0.0-test", "built_s": BUILT_S}))
+    return folder
+
+
+@pytest.fixture(params=sorted(MICROPYTHONS) or ["none"])
+def micropython(request: pytest.FixtureRequest, application: Path, tmp_path: Path) -> MicroPython:
+    """Return each real MicroPython in turn."""
+    assert MICROPYTHONS, "no micropython on the path: run `make setup`"
+    rig = MicroPython(MICROPYTHONS[request.param], application, tmp_path)
+    yield rig
+    rig.kill()
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    """Return test keys: an authority, a broker, devices."""
+    return Keys(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture
+def broker(keys: Keys, tmp_path: Path) -> Broker:
+    """Return a running mosquitto that asks devices for their certificate."""
+    broker = Broker(keys, tmp_path)
+    broker.start()
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture(autouse=True)
+def _no_stray_processes() -> None:
+    yield
+    subprocess._cleanup()
