@@ -188,19 +188,27 @@ class Authority:
         )
 
     def _issue_files(
-        self, authority: "_CertificateAuthority", group: str, name: str, names: Sequence[str] | None
+        self,
+        authority: "_CertificateAuthority",
+        group: str,
+        name: str,
+        names: Sequence[str] | None,
     ) -> ServiceIdentity:
         folder = self.folder / group
         files = ServiceIdentity(folder / f"{name}.pem", folder / f"{name}.key.pem")
         if _still_good(files, authority, names):
             return files
         key = ec.generate_private_key(ec.SECP256R1())
-        usage = ExtendedKeyUsageOID.CLIENT_AUTH if names is None else ExtendedKeyUsageOID.SERVER_AUTH
+        usage = (
+            ExtendedKeyUsageOID.CLIENT_AUTH if names is None else ExtendedKeyUsageOID.SERVER_AUTH
+        )
         certificate = authority.sign(name if names is None else names[0], key, usage, names or ())
         self._record(authority.name, certificate)
         folder.mkdir(mode=0o700, exist_ok=True)
         _write_private(files.key_path, _key_pem(key))
-        _write_private(files.certificate_path, certificate.public_bytes(serialization.Encoding.PEM))
+        _write_private(
+            files.certificate_path, certificate.public_bytes(serialization.Encoding.PEM)
+        )
         return files
 
     def _record(self, authority: str, certificate: x509.Certificate) -> None:

@@ -1,0 +1,177 @@
+"""The virtual board: a terminal or sensor node made of a flash image, a host folder and sockets.
+
+`rig` is what the launcher offers of the world around the chip; people and tests reach the board
+through its control socket (`board.control`).
+"""
+
+import asyncio
+import sys
+import time
+
+import flash
+import machine
+import rig
+from board.control import Control
+from chip.identity import Identity
+from chip.uptime import Uptime
+
+_INPUTS_MAX = 32  # More than a hand can press before the application looks.
+_REASONS = {
+    machine.PWRON_RESET: "power",
+    machine.HARD_RESET: "software",
+    machine.SOFT_RESET: "software",
+    machine.WDT_RESET: "watchdog",
+    machine.DEEPSLEEP_RESET: "deep_sleep",
+}
+
+
+def open_board():
+    """Make the one board of this process and open its control socket."""
+    return Board()
+
+
+class Board(Identity):
+    """What the application asks for; the attributes below are what a wearer would perceive."""
+
+    journal_path = "/journal"
+
+    def __init__(self):
+        super().__init__()
+        self._uptime = Uptime()
+        self._network = sys.modules["socket"]  # The launcher's radio, with a switch.
+        self.journal_state, self.journal_lost = flash.journal, flash.journal_lost
+        self.sensors = dict(rig.settings.get("sensors", {}))
+        self.battery = rig.settings.get("battery_mv", 3900)
+        self.shown = {"light": (), "vibrate": (), "tone": (), "screen": ()}
+        self.receiver = self._open_receiver()
+        self._inputs = []
+        self._input_came = asyncio.Event()
+        if not rig.settings.get("link_up", True):
+            self.switch_network(False)
+        Control(self).start()
+
+    # What is put into the device.
+
+    async def next_input(self):
+        """Wait for a button; returns (name, action)."""
+        while not self._inputs:
+            self._input_came.clear()
+            await self._input_came.wait()
+        return self._inputs.pop(0)
+
+    def put_input(self, name, action):
+        """A finger moves; raises ValueError when the application takes none of it."""
+        if len(self._inputs) >= _INPUTS_MAX:
+            raise ValueError("%d inputs wait, the application takes none" % _INPUTS_MAX)
+        rig.witness("input", name, action)
+        self._inputs.append((name, action))
+        self._input_came.set()
+
+    def sensor_read(self, name):
+        """The value of a sensor, or None if there is none of that name."""
+        return self.sensors.get(name)
+
+    def battery_mv(self):
+        """The battery's voltage."""
+        return self.battery
+
+    # What the device shows; each pattern is a tuple of (on_ms, off_ms).
+
+    def light(self, pattern):
+        """Blink on and on; () is dark."""
+        self.shown["light"] = pattern
+
+    def vibrate(self, pattern):
+        """Vibrate once."""
+        self.shown["vibrate"] = pattern
+
+    def tone(self, pattern):
+        """Sound once."""
+        self.shown["tone"] = pattern
+
+    def screen(self, lines):
+        """Show these lines of text."""
+        if lines != self.shown["screen"]:
+            rig.witness("screen", *lines)
+        self.shown["screen"] = lines
+
+    def status(self, name, value):
+        """Tell a bench what the device thinks; a real board has nobody to tell."""
+        self.shown[name] = value
+
+    # The network.
+
+    async def network_up(self):
+        """Return when there is a network; raises OSError if there is none within 20 s."""
+        for _ in range(20):
+            if self._network.is_up:
+                return
+            await asyncio.sleep(1)
+        raise OSError(101, "no network")
+
+    def network_is_up(self):
+        """Tell whether there is a network now."""
+        return self._network.is_up
+
+    def switch_network(self, up):
+        """Take the access point away, or give it back."""
+        rig.witness("link", up)
+        self._network.switch(up)
+
+    def rssi_dbm(self):
+        """Signal strength, or None without a network."""
+        return -60 if self._network.is_up else None
+
+    # Time and power.
+
+    def uptime_ms(self):
+        """Milliseconds since the start."""
+        return self._uptime.ms()
+
+    def rtc_s(self):
+        """Unix seconds kept over a reset, 0 if never set since the power came."""
+        return rig.rtc_s()
+
+    def set_rtc(self, unix_s):
+        """Set the clock that is kept over a reset."""
+        rig.set_rtc(unix_s)
+
+    def reset_reason(self):
+        """Why the device started."""
+        return _REASONS.get(machine.reset_cause(), "unknown")
+
+    def reset(self):
+        """Start again; does not return."""
+        machine.reset()
+
+    def watchdog(self, timeout_ms):
+        """Start the watchdog; without `feed()` for so long the device resets."""
+        return Watchdog(timeout_ms)
+
+    def _open_receiver(self):
+        wired = rig.settings.get("receiver")
+        if not wired:
+            return None
+        from board.receiver import Receiver
+
+        return Receiver(wired)
+
+
+class Watchdog:
+    """Bites when it is not fed. A loop that never yields escapes it, unlike on the chip."""
+
+    def __init__(self, timeout_ms):
+        self._timeout_ms = timeout_ms
+        self.feed()
+        self._task = asyncio.create_task(self._watch())
+
+    def feed(self):
+        """Put off the reset by the whole timeout."""
+        self._fed = time.ticks_ms()
+
+    async def _watch(self):
+        while True:
+            left_ms = self._timeout_ms - time.ticks_diff(time.ticks_ms(), self._fed)
+            if left_ms <= 0:
+                rig.reset("watchdog")
+            await asyncio.sleep_ms(left_ms)

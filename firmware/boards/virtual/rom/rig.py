@@ -1,0 +1,87 @@
+"""What is around the virtual chip: its folder on the host, its wiring, its power switch.
+
+Only the launcher and the virtual board know this module; the application does not.
+"""
+
+import json
+import time
+
+EXIT_OFF = 0
+EXIT_RESET = 3
+
+settings = {}  # rig.json: the receiver, the sensors' first values, the battery.
+reset_reason = "power"  # power | software | watchdog: why this run began.
+_host = None
+
+
+def attach(host):
+    """Take the folder of this device, a VfsPosix; called once by the launcher."""
+    global _host, settings, reset_reason  # noqa: PLW0603 - one rig a process
+    _host = host
+    with host.open("rig.json", "r") as file:
+        settings = json.load(file)
+    _forget("control.port")  # The last run's; this one opens its own.
+    try:
+        with host.open("reset.txt", "r") as file:
+            reset_reason = file.read()
+        host.remove("reset.txt")
+    except OSError:
+        # Nobody left a reason: the power was cut, or this is the first start. A clock without a
+        # battery forgets the time then.
+        _forget("rtc.txt")
+
+
+def _forget(name):
+    try:
+        _host.remove(name)
+    except OSError:
+        pass
+
+
+def open_file(name, mode):
+    """Open a file of the device's folder; the application sees only the flash."""
+    return _host.open(name, mode)
+
+
+def rename(old, new):
+    """Give a file of the device's folder its final name."""
+    _host.rename(old, new)
+
+
+def witness(*words):
+    """Note what was done to the device and what it showed, if rig.json asks for a witness.
+
+    One JSON line each, `[Unix ms, ...]`, in witness.jsonl: what a test compares the stores with.
+    """
+    if settings.get("witness"):
+        with _host.open("witness.jsonl", "a") as file:
+            json.dump([time.time_ns() // 1_000_000] + list(words), file)
+            file.write("\n")
+
+
+def reset(reason):
+    """Start again with the flash as it is; does not return."""
+    with _host.open("reset.txt", "w") as file:
+        file.write(reason)
+    raise SystemExit(EXIT_RESET)
+
+
+def power_off():
+    """Switch off; does not return."""
+    raise SystemExit(EXIT_OFF)
+
+
+def rtc_s():
+    """Unix seconds of the chip's clock, 0 while it was never set; runs on over a reset."""
+    try:
+        with _host.open("rtc.txt", "r") as file:
+            set_to_s, at_s = [int(word) for word in file.read().split()]
+    except (OSError, ValueError):
+        return 0
+    return set_to_s + int(time.time()) - at_s
+
+
+def set_rtc(unix_s):
+    """Set the chip's clock; the host's own clock stays as it is."""
+    with _host.open("rtc.txt", "w") as file:
+        file.write("%d %d" % (unix_s, int(time.time())))

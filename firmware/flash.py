@@ -1,0 +1,114 @@
+"""Where the application and the journal are on the flash, and how both are mounted at boot.
+
+Stays source in the partition `vfs`, never bytecode: only a cable rewrites `vfs`, and a later
+MicroPython, which an update can bring, may refuse bytecode of today.
+
+Rules: the journal is formatted only if nothing can be mounted there, and that is said; no other
+partition is ever formatted; what cannot be mounted is reported once and never tried in a loop.
+"""
+
+import sys
+
+import vfs
+from esp32 import NVS, Partition
+
+SLOTS = ("app_a", "app_b")
+_SLOT_BLOCK_BYTES = 512  # Forty small modules do not fit 28 blocks of 4096 bytes each.
+_FLASH_BLOCK_BYTES = 4096
+_BLOCK_COUNT, _BLOCK_SIZE = 4, 5  # Requests of MicroPython's block device protocol.
+
+slot = None  # The application slot that is mounted at /app.
+journal = "failed"  # kept | formatted | failed
+journal_lost = False  # True when what had to be formatted was not blank.
+
+
+class SlotView:
+    """An application slot as a block device with small blocks, for reading only.
+
+    Without `writeblocks` the file system is read-only; an update writes whole blocks of the
+    partition beneath, never files.
+    """
+
+    def __init__(self, partition):
+        self._partition = partition
+
+    def readblocks(self, number, buffer, offset=0):
+        """Fill `buffer` from one small block; never asked to cross its end."""
+        place = number * _SLOT_BLOCK_BYTES + offset
+        self._partition.readblocks(place // _FLASH_BLOCK_BYTES, buffer, place % _FLASH_BLOCK_BYTES)
+
+    def ioctl(self, request, argument):
+        """Answer how many blocks there are and how large; anything else succeeds and does nothing."""
+        if request == _BLOCK_COUNT:
+            blocks = self._partition.ioctl(_BLOCK_COUNT, 0)
+            return blocks * (_FLASH_BLOCK_BYTES // _SLOT_BLOCK_BYTES)
+        if request == _BLOCK_SIZE:
+            return _SLOT_BLOCK_BYTES
+        return 0
+
+
+def mount():
+    """Mount the application at /app and the journal at /journal; says what went wrong."""
+    global slot  # noqa: PLW0603 - what a boot found is one fact of the machine
+    # The frozen modules first: nothing on a file system stands in for them.
+    sys.path[:] = [".frozen", "/app", "/"]
+    first = _chosen()
+    for label in (SLOTS[first], SLOTS[1 - first]):
+        if _mount_slot(label):
+            slot = label
+            break
+    _mount_journal()
+
+
+def _chosen():
+    """The slot named by NVS, 0 or 1; 0 on a device that was never updated."""
+    try:
+        return NVS("xunhu").get_i32("slot") & 1
+    except OSError:
+        return 0
+
+
+def _mount_slot(label):
+    try:
+        vfs.mount(vfs.VfsLfs2(SlotView(_find(label))), "/app", readonly=True)
+    except OSError as error:
+        print("boot:", label, "holds no application:", error)
+        return False
+    return True
+
+
+def _mount_journal():
+    global journal, journal_lost  # noqa: PLW0603 - as above
+    try:
+        partition = _find("journal")
+        try:
+            vfs.mount(vfs.VfsLfs2(partition, mtime=False), "/journal")
+            journal = "kept"
+        except OSError as error:
+            journal_lost = not _is_blank(partition)
+            if journal_lost:
+                print("boot: journal cannot be mounted, formatted, records LOST:", error)
+            else:
+                print("boot: journal was blank, formatted")
+            vfs.VfsLfs2.mkfs(partition)
+            vfs.mount(vfs.VfsLfs2(partition, mtime=False), "/journal")
+            journal = "formatted"
+    except OSError as error:
+        print("boot: no journal, nothing can be kept:", error)
+
+
+def _find(label):
+    found = Partition.find(Partition.TYPE_DATA, label=label)
+    if not found:
+        raise OSError(19, "no partition " + label)  # ENODEV
+    return found[0]
+
+
+def _is_blank(partition):
+    """Tell whether no file system ever was here: littlefs begins in one of the first two blocks."""
+    buffer = bytearray(_FLASH_BLOCK_BYTES)
+    for number in (0, 1):
+        partition.readblocks(number, buffer)
+        if bytes(buffer).strip(b"\xff"):
+            return False
+    return True

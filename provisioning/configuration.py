@@ -1,0 +1,87 @@
+"""What a device is told when it is provisioned: its broker, its networks, its sensors."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from provisioning.errors import ProvisioningError
+
+DEVICE_KINDS = {"terminal": "t-", "sensor_node": "s-"}
+NETWORKS_MAX = 8
+SSID_BYTES_MAX = 32  # IEEE 802.11.
+PASSWORD_BYTES = range(8, 64)  # WPA2 passphrase; none at all is an open network.
+HOST_CHARACTERS_MAX = 253
+
+
+@dataclass(frozen=True)
+class DeviceConfig:
+    """The JSON in the NVS blob `config`; checked here, so that a device can trust it.
+
+    Attributes:
+        broker_host: What the device connects to: a DNS name or an IPv4 address.
+        broker_port: 1..65535.
+        broker_name: The name in the broker's certificate.
+        device_kind: terminal | sensor_node.
+        networks: (ssid, password) in the order in which they are tried; password "" is open.
+        duty: Whether a new terminal starts on duty.
+        sensors: Of a sensor node: {name: {"threshold", "hysteresis", "period_s", ...}}.
+    """
+
+    broker_host: str
+    broker_port: int
+    broker_name: str
+    device_kind: str = "terminal"
+    networks: tuple[tuple[str, str], ...] = ()
+    duty: bool = False
+    sensors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.device_kind not in DEVICE_KINDS:
+            raise ProvisioningError(
+                f"device kind {self.device_kind!r}, not {' or '.join(DEVICE_KINDS)}"
+            )
+        if not 1 <= self.broker_port <= 65535:
+            raise ProvisioningError(f"broker port {self.broker_port}, 1 to 65535 can be")
+        for text in (self.broker_host, self.broker_name):
+            if not 1 <= len(text) <= HOST_CHARACTERS_MAX or not text.isascii():
+                raise ProvisioningError(f"{text!r} is no name of a broker")
+        if len(self.networks) > NETWORKS_MAX:
+            raise ProvisioningError(f"{len(self.networks)} networks, at most {NETWORKS_MAX}")
+        for ssid, password in self.networks:
+            _check_network(ssid, password)
+
+    def as_bytes(self) -> bytes:
+        """Return compact JSON, as the device reads it."""
+        content = {
+            "broker_host": self.broker_host,
+            "broker_port": self.broker_port,
+            "broker_name": self.broker_name,
+            "device_kind": self.device_kind,
+            "networks": [list(network) for network in self.networks],
+            "duty": self.duty,
+            "sensors": self.sensors,
+        }
+        return json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def parse_network(text: str) -> tuple[str, str]:
+    """Read `NAME[:PASSWORD]` as the command line gives it; a name holds no colon here."""
+    ssid, _, password = text.partition(":")
+    _check_network(ssid, password)
+    return ssid, password
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Read `HOST:PORT`."""
+    host, _, port = text.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit()):
+        raise ProvisioningError(f"{text!r} is not HOST:PORT")
+    return host, int(port)
+
+
+def _check_network(ssid: str, password: str) -> None:
+    if not 1 <= len(ssid.encode()) <= SSID_BYTES_MAX:
+        raise ProvisioningError(f"network name {ssid!r}: 1 to {SSID_BYTES_MAX} bytes can be")
+    if password and len(password.encode()) not in PASSWORD_BYTES:
+        raise ProvisioningError(f"the password of {ssid!r} must have 8 to 63 bytes, or none")
