@@ -1,0 +1,54 @@
+#!/bin/sh
+# Brings what the machine lacks: tools/setup.sh run|test. Does nothing the second time.
+# What cannot be had is said in one line that begins with "missing:".
+set -eu
+cd "$(dirname "$0")/.."
+group=$1
+
+# Packages without side effects are installed the ordinary way; only root can.
+install() {
+    command -v apt-get >/dev/null || { echo "missing: $* (this is no Debian; install them by hand)" >&2; exit 1; }
+    if [ "$(id -u)" != 0 ]; then
+        echo "missing: $* (run: sudo apt-get install $*)" >&2
+        exit 1
+    fi
+    log=$(mktemp)
+    if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"; } >"$log" 2>&1; then
+        echo "missing: $* ($(grep '^E:' "$log" | tail -n 1))" >&2
+        exit 1
+    fi
+    rm -f "$log"
+}
+
+python3 -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+    install python3 python3-venv
+
+lock=requirements.lock
+[ "$group" = test ] && lock=requirements-dev.lock
+# The development lock holds everything of the other one: a stamp of it is good for both.
+stamp() { sha256sum "$1" | cut -d ' ' -f 1; }
+have=$(cat .venv/complete 2>/dev/null || true)
+if [ "$have" != "$(stamp $lock)" ] && [ "$have" != "$(stamp requirements-dev.lock)" ]; then
+    echo "installing Python packages ($lock)"
+    python3 -m venv .venv
+    .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $lock || {
+        echo "missing: Python packages of $lock (pip could not install them, see above)" >&2
+        exit 1
+    }
+    # The checkout itself, importable from anywhere the venv's Python starts.
+    site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    pwd >"$site/xunhu.pth"
+    printf '#!/bin/sh\nexec "%s/.venv/bin/python" -m xunhu "$@"\n' "$(pwd)" >.venv/bin/xunhu
+    chmod +x .venv/bin/xunhu
+    stamp $lock >.venv/complete
+fi
+
+python3 tools/debs.py run
+tools/console.sh
+
+if [ "$group" = test ]; then
+    python3 tools/debs.py test
+    command -v chromium >/dev/null || install chromium
+    # Chinese texts in the browser tests' screenshots.
+    [ -n "$(find /usr/share/fonts -name 'wqy-microhei*' 2>/dev/null | head -n 1)" ] || install fonts-wqy-microhei
+fi
