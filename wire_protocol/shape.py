@@ -27,6 +27,7 @@ FLAG = ("bool",)
 HEX_ID = ("hex", 16)
 
 _KEY_BYTES_MAX = 40
+_BRACKETS_MAX = 500  # 240 may stand in a text; nested, each would take a device some 50 bytes.
 _ITEMS_MAX = 32
 _DATA_INT = ("int", -(1 << 53), 1 << 53)  # What JavaScript can count.
 
@@ -35,13 +36,17 @@ def load(payload: bytes, what: str) -> Json:
     """Return the object in a JSON message; WireError if it is none."""
     if len(payload) > MESSAGE_BYTES_MAX:
         raise WireError(f"{what} of {len(payload)} bytes, not 0..{MESSAGE_BYTES_MAX}")
+    if payload.count(b"[") + payload.count(b"{") > _BRACKETS_MAX:
+        raise WireError(f"{what} has more than {_BRACKETS_MAX} brackets")
     try:
-        value = json.loads(str(payload, "utf-8"))
+        # In a list with a number behind it: MicroPython up to 1.26 takes an object cut short.
+        values = json.loads("[" + str(payload, "utf-8") + ",0]")
     except (ValueError, RuntimeError) as error:  # RuntimeError: nested too deep
         raise WireError(f"{what} is not JSON: {error}") from None
-    if not isinstance(value, dict):
+    if len(values) != 2 or type(values[0]) is not dict:
         raise WireError(f"{what} is not a JSON object")
-    return value
+    found: Json = values[0]
+    return found
 
 
 def dump(value: Json) -> bytes:

@@ -42,6 +42,7 @@ GnssFix = namedtuple(
 _RMC = 1
 _GGA = 2
 _GNS = 4
+_KINDS = {b"RMC": _RMC, b"GGA": _GGA, b"GNS": _GNS, b"GSA": 0, b"VTG": 0, b"ZDA": 0}
 _DAY_MS = 86_400_000
 
 
@@ -57,6 +58,13 @@ class NmeaParser:
         garbage_bytes: Bytes outside of sentences, line ends aside.
         repeated: Valid epochs whose time had been before.
     """
+
+    _alt: int | None
+    _speed: int | None  # 1e-4 knots
+    _course: int | None  # Tenths of a degree
+    _hdop: int | None  # Hundredths
+    _satellites: int | None
+    _dimensions: int | None
 
     def __init__(self) -> None:
         self.sentences = 0
@@ -127,7 +135,7 @@ class NmeaParser:
         if length < 10 or line[1] == 0x50 or line[6] != 0x2C:
             return None
         kind = bytes(line[3:6])
-        if kind not in (b"RMC", b"GGA", b"GNS", b"GSA", b"VTG", b"ZDA"):
+        if kind not in _KINDS:
             return None
         if not self._checked(length - 3):
             self.checksum_errors += 1
@@ -135,19 +143,24 @@ class NmeaParser:
         self._split(length - 3)
         self.sentences += 1
         if kind == b"GSA":
-            return self._gsa()
-        if kind == b"VTG":
-            return self._vtg()
-        time = self._time_of_day()
-        if time is None and self._letter(1):
-            self.malformed += 1
-            return None
-        if kind == b"ZDA":
-            return self._zda(time)
-        kind_bit = _RMC if kind == b"RMC" else _GGA if kind == b"GGA" else _GNS
+            self._gsa()
+        elif kind == b"VTG":
+            self._vtg()
+        else:
+            time = self._time_of_day()
+            if time is None and self._letter(1):
+                self.malformed += 1
+            elif kind == b"ZDA":
+                self._zda(time)
+            else:
+                return self._timed(_KINDS[kind], time)
+        return None
+
+    def _timed(self, kind_bit: int, time: int | None) -> GnssFix | None:
+        """Take the sentence in the line; return the fix of the epoch that it ends, if any."""
         fix = None
         if time is None:
-            # No time: a receiver without a fix. Part of this epoch, or the first of the next.
+            # A receiver without a fix: part of this epoch, or the first of the next.
             if self._seen & kind_bit:
                 fix = self._close()
                 self._begin(-1)
@@ -209,13 +222,14 @@ class NmeaParser:
             self._dilution(16)
 
     def _vtg(self) -> None:
-        if self._letter(2) == 0x54 and self._letter(9) not in (0x45, 0x4E):  # T; E, N
-            if self._speed is None:
-                self._motion(5, 1)
+        # RMC says the same and has a time. T: true course; E, N: estimated, not valid.
+        usable = self._letter(2) == 0x54 and self._letter(9) not in (0x45, 0x4E)
+        if usable and self._speed is None:
+            self._motion(5, 1)
 
     def _zda(self, time: int | None) -> None:
         day, month, year = self._number(2, 0), self._number(3, 0), self._number(4, 0)
-        if time is not None and None not in (day, month, year):
+        if time is not None and day is not None and month is not None and year is not None:
             self._date(day, month, year, time)
 
     def _date(self, day: int, month: int, year: int, time: int = -1) -> None:
@@ -245,12 +259,8 @@ class NmeaParser:
         self._closed = False
         self._seen = self._valid = 0
         self._lat = self._lon = 0
-        self._alt: int | None = None
-        self._speed: int | None = None
-        self._course: int | None = None
-        self._hdop: int | None = None
-        self._satellites: int | None = None
-        self._dimensions: int | None = None
+        self._alt = self._speed = self._course = self._hdop = None
+        self._satellites = self._dimensions = None
 
     def _close(self) -> GnssFix | None:
         """End the epoch being received and return its fix, if it is one."""
@@ -342,8 +352,8 @@ class NmeaParser:
             fraction += fraction >= 0
         if not digits:
             return None
-        fraction = max(fraction, 0)
-        value = value * 10 ** max(decimals - fraction, 0) + up
+        missing: int = 10 ** max(decimals - max(fraction, 0), 0)
+        value = value * missing + up
         return -value if negative else value
 
     def _time_of_day(self) -> int | None:
@@ -366,7 +376,7 @@ class NmeaParser:
         value = self._number(index, scale)
         if value is None or value < 0:
             return None
-        one = 10**scale
+        one: int = 10**scale
         minutes = value % (100 * one)
         if minutes >= 60 * one:
             return None

@@ -1,0 +1,39 @@
+"""A device loads the half of the protocol that it needs, and no more."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.wire_protocol.interpreters import run_script
+
+NEEDED = [
+    "clock",
+    "columns",
+    "device_messages",
+    "errors",
+    "frames",
+    "readings_encode",
+    "records_seal",
+    "sensors",
+    "shape",
+    "topics",
+    "track_encode",
+]
+
+
+@pytest.fixture
+def loaded(micropython, tmp_path):
+    script = tmp_path / "loaded.py"
+    script.write_text(
+        "from wire_protocol import clock, device_messages, frames, readings_encode, records_seal,"
+        " sensors, topics, track_encode\n"
+        "import json, sys\n"
+        "print(json.dumps([name for name in sys.modules if 'wire_protocol' in name]))\n"
+    )
+    return json.loads(run_script(micropython, script))
+
+
+def test_the_device_half_loads_nothing_of_the_server_half(loaded):
+    assert sorted(loaded) == ["wire_protocol"] + [f"wire_protocol.{name}" for name in NEEDED]
