@@ -1,0 +1,1 @@
+"""What must survive: the registry (cases, commands, devices) and telemetry (tracks, readings)."""

@@ -1,0 +1,58 @@
+"""The life of a command as one table; a move that is not in it does not happen.
+
+A device's own word (a result) outranks our guesses: a command that expired here while its result
+was on the way was done all the same, and the ledger says so.
+"""
+
+from sqlalchemy.orm import Session
+
+from storage.registry.models import Command
+
+FINISHED = frozenset({"refused", "done", "failed", "expired", "superseded"})
+
+# (status, what happened) -> status
+MOVES = {
+    ("queued", "sent"): "sent",
+    ("queued", "expired"): "expired",
+    ("sent", "expired"): "expired",
+    ("queued", "superseded"): "superseded",
+    ("sent", "delivered"): "delivered",
+    ("delivered", "expired"): "expired",
+    **{
+        (status, result): result
+        for status in ("queued", "sent", "delivered", "accepted", "expired")
+        for result in ("accepted", "refused", "done", "failed")
+        if status != result
+    },
+    # The device refused to run it after its time.
+    ("accepted", "expired"): "expired",
+}
+
+
+def move(command: Command, happened: str, now_ms: int, reason: str = "") -> bool:
+    """Move one row; False, and nothing changed, when the table has no such move."""
+    status = MOVES.get((command.status, happened))
+    if status is None:
+        return False
+    command.status = status
+    if status == "sent":
+        command.sent_ms = now_ms
+    elif status in ("delivered", "accepted", "refused", "done", "failed"):
+        command.delivered_ms = command.delivered_ms or now_ms
+    if status in FINISHED:
+        command.finished_ms = now_ms
+    elif command.finished_ms is not None:
+        command.finished_ms = None  # It had expired here, and is under way after all.
+    if reason:
+        command.reason = reason
+    return True
+
+
+def apply_result(
+    session: Session, device: str, command_id: str, status: str, reason: str, now_ms: int
+) -> Command | None:
+    """Move the row of a device's command by its result; None when that is not its command."""
+    command = session.get(Command, command_id, with_for_update=True)
+    if command is None or command.device != device:
+        return None
+    return command if move(command, status, now_ms, reason) else None

@@ -1,0 +1,1 @@
+"""Tracks, readings and states: written once, read by device and time."""
