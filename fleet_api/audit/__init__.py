@@ -1,0 +1,1 @@
+"""The log of who looked at and did what."""

@@ -1,0 +1,133 @@
+"""Builds everything of one API process, once, and runs its background tasks."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from storage.settings import Settings as StorageSettings
+from storage.telemetry.interface import Telemetry
+from storage.telemetry.open import open_telemetry
+
+from fleet_api.devices.last_known import LastKnownReader
+from fleet_api.kit.clock import wall_clock_ms
+from fleet_api.kit.metrics import RequestMetrics
+from fleet_api.live.announcer import Announcer
+from fleet_api.live.bus import Bus
+from fleet_api.live.follower import Follower
+from fleet_api.live.hub import Hub
+from fleet_api.live.metrics import LiveMetrics
+from fleet_api.live.service import LiveViews
+from fleet_api.live.snapshots import Snapshots
+from fleet_api.sessions.passwords import Passwords
+from fleet_api.sessions.service import Desk
+from fleet_api.settings import Settings
+from storage.registry.session import Registry, open_registry
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the endpoints work with."""
+
+    settings: Settings
+    registry: Registry
+    telemetry: Telemetry
+    last_known: LastKnownReader
+    desk: Desk
+    hub: Hub
+    live: LiveViews
+    collector: CollectorRegistry
+    requests: RequestMetrics
+    now_ms: Callable[[], int]
+    announce: Callable[[list[dict[str, Any]]], None]
+    check_viewers: Callable[[], None]
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Parts]:
+    """Open the stores, start the live view's tasks, and take it all down again.
+
+    Raises:
+        StorageError: The registry cannot be opened.
+    """
+    loop = asyncio.get_running_loop()
+    registry = open_registry(settings.registry)
+    telemetry = open_telemetry(
+        StorageSettings(
+            telemetry_url=settings.telemetry,
+            telemetry_token=settings.telemetry_token.get_secret_value(),
+        )
+    )
+    collector = CollectorRegistry()
+    metrics = LiveMetrics(collector)
+    last_known = LastKnownReader(telemetry)
+    hub = Hub(last_known, metrics)
+    follower = Follower(registry, hub, metrics)
+    snapshots = Snapshots(
+        registry,
+        last_known,
+        hub,
+        metrics,
+        now_ms=wall_clock_ms,
+        stale_after_s=settings.stale_after_s,
+    )
+    live = LiveViews(registry, hub, snapshots, metrics, settings.instance, wall_clock_ms)
+    bus = Bus(
+        settings.producer,
+        (settings.broker_host, settings.broker_port),
+        settings.broker_files,
+        metrics,
+    )
+    poke = asyncio.Event()
+
+    def poke_checks() -> None:
+        loop.call_soon_threadsafe(poke.set)
+
+    parts = Parts(
+        settings=settings,
+        registry=registry,
+        telemetry=telemetry,
+        last_known=last_known,
+        desk=Desk(registry, Passwords(), settings.session_hours * 3_600_000),
+        hub=hub,
+        live=live,
+        collector=collector,
+        requests=RequestMetrics(collector),
+        now_ms=wall_clock_ms,
+        announce=Announcer(loop, bus, follower),
+        check_viewers=poke_checks,
+    )
+    lost = await asyncio.to_thread(live.end_lost)
+    if lost:
+        logger.warning("%s: %d live views had no end in the audit log", settings.producer, lost)
+    await follower.start()
+    tasks = [
+        asyncio.create_task(follower.run(), name="follower"),
+        asyncio.create_task(bus.run(hub.hear, lambda up: hub.bus_changed(up=up)), name="live-bus"),
+        asyncio.create_task(live.keep_checking(poke), name="check-viewers"),
+    ]
+    for task in tasks:
+        task.add_done_callback(_died)
+    try:
+        yield parts
+    finally:
+        for task in tasks:
+            task.remove_done_callback(_died)
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        follower.close()
+        snapshots.close()
+        last_known.close()
+        telemetry.close()
+        registry.close()
+
+
+def _died(task: "asyncio.Task[None]") -> None:
+    # Without its background tasks a process shows an old picture and looks healthy: it must go.
+    logger.critical("the task %s ended", task.get_name(), exc_info=task.exception())
+    asyncio.get_running_loop().stop()

@@ -1,0 +1,63 @@
+"""SQL of cases."""
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Select, or_, select, update
+from sqlalchemy.orm import Session
+
+from fleet_api.cases.schemas import CaseQuery
+from fleet_api.kit.paging import before_id
+from fleet_api.kit.scope import Scope
+from storage.registry.models import Case, Device, Event
+
+Rows = Select[Case, Device, Event]
+CaseRow = tuple[Case, Device, Event | None]
+
+
+def cases(session: Session, scope: Scope, wanted: CaseQuery, limit: int) -> list[CaseRow]:
+    """Return cases of devices inside `scope`, newest first."""
+    query = _rows().where(scope.clause(Device.area_code), Case.id < before_id(wanted.after))
+    if wanted.open is not None:
+        query = query.where(Case.closed_ms.is_(None) == wanted.open)
+    if wanted.device is not None:
+        query = query.where(Case.device == wanted.device)
+    if wanted.kind is not None:
+        query = query.where(Case.kind == wanted.kind)
+    return _tuples(session, query.order_by(Case.id.desc()).limit(limit))
+
+
+def case(session: Session, scope: Scope, case_id: int) -> CaseRow | None:
+    """Return one case inside `scope`."""
+    rows = _tuples(session, _rows().where(Case.id == case_id, scope.clause(Device.area_code)))
+    return rows[0] if rows else None
+
+
+def open_or_among(session: Session, case_ids: Collection[int]) -> list[CaseRow]:
+    """Return every open case, and those with these ids, in whatever state they are."""
+    return _tuples(
+        session,
+        _rows().where(or_(Case.closed_ms.is_(None), Case.id.in_(case_ids))).order_by(Case.id),
+    )
+
+
+def move(session: Session, case_id: int, from_status: str, values: dict[str, Any]) -> bool:
+    """Change a case if it still has `from_status`; False when somebody was faster."""
+    result = session.execute(
+        update(Case).where(Case.id == case_id, Case.status == from_status).values(**values)
+    )
+    return bool(result.rowcount)  # type: ignore[attr-defined]
+
+
+def _rows() -> Rows:
+    return (
+        select(Case, Device, Event)
+        .join(Device, Device.id == Case.device)
+        .outerjoin(Event, Event.id == Case.last_event_id)
+        # What an UPDATE of this transaction changed must be seen, not a remembered object.
+        .execution_options(populate_existing=True)
+    )
+
+
+def _tuples(session: Session, query: Rows) -> list[CaseRow]:
+    return [(case, device, event) for case, device, event in session.execute(query)]

@@ -1,0 +1,61 @@
+"""JSON of cases."""
+
+from pydantic import Field
+
+from fleet_api.events.schemas import EventOut
+from fleet_api.kit.paging import ListQuery
+from fleet_api.kit.schemas import Answer, Ms, Question
+from fleet_api.kit.texts import Printable, Word
+
+REASON_CHARACTERS_MAX = 500
+
+
+class CaseOut(Answer):
+    """A case, with the device it is about and the last event that belongs to it."""
+
+    id: int = Field(examples=[12])
+    device: str = Field(examples=["t-0001"])
+    kind: str = Field(examples=["sos"], description="sos, or alarm: and the sensor.")
+    epoch: int | None = Field(examples=[3_735_928_559])
+    incident: int | None = Field(examples=[4])
+    status: str = Field(examples=["reported"], description="reported, taken or closed.")
+    opened_at_ms: int = Field(examples=[1_795_400_000_000], description="When it happened.")
+    opened_received_ms: Ms = Field(examples=[1_795_400_000_400])
+    late: bool = Field(examples=[False])
+    presses: int = Field(examples=[1])
+    last_event_id: int | None = Field(examples=[7])
+    cancelled_ms: int | None = Field(examples=[None], description="The wearer's cancel.")
+    cleared_ms: int | None = Field(examples=[None], description="The alarm's value fell back.")
+    taken_by: str | None = Field(examples=[None])
+    taken_ms: Ms | None = Field(examples=[None])
+    closed_by: str | None = Field(examples=[None])
+    closed_ms: Ms | None = Field(examples=[None])
+    close_reason: str | None = Field(examples=[None])
+    device_name: str = Field(examples=["Terminal 1"])
+    device_kind: str = Field(examples=["terminal"])
+    area_code: str | None = Field(examples=["530199001201"])
+    wearer: str | None = Field(examples=["Li Wei"])
+    last_event: EventOut | None
+
+
+class Close(Question):
+    """Why a case is closed."""
+
+    reason: Printable = Field(
+        min_length=1,
+        max_length=REASON_CHARACTERS_MAX,
+        pattern=r"\S",
+        examples=["Twisted ankle; brought home by Zhang Min."],
+    )
+
+
+class Nothing(Question):
+    """An empty body."""
+
+
+class CaseQuery(ListQuery):
+    """Which cases are meant; every field narrows."""
+
+    open: bool | None = Field(default=None, description="1: open ones; 0: closed ones.")
+    device: Word | None = None
+    kind: Word | None = None

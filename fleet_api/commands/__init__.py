@@ -1,0 +1,1 @@
+"""The ledger of commands: messages, locate, duty, watch, mute."""

@@ -1,0 +1,1 @@
+"""Devices with their last known state, position and readings."""

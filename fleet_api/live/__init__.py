@@ -1,0 +1,1 @@
+"""The live view: snapshot, then numbered deltas, over a WebSocket."""

@@ -1,0 +1,1 @@
+"""Last positions as GeoJSON."""

@@ -1,0 +1,1 @@
+"""Sensor readings of a period."""

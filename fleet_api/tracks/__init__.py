@@ -1,0 +1,1 @@
+"""Tracks of a period as GeoJSON, GPX and CSV; every look is audited."""

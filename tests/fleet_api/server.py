@@ -1,0 +1,167 @@
+"""A real API process, and browsers that talk to it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from websockets.sync.client import ClientConnection, connect
+
+ROOT = Path(__file__).parents[2]
+START_S_MAX = 30.0
+ANSWER_S_MAX = 10.0
+
+
+@dataclass
+class ApiProcess:
+    process: subprocess.Popen
+    address: str
+    log: list[str]
+
+    @classmethod
+    def start(
+        cls, home: Path, instance: str, broker_port: int, environment: dict[str, str]
+    ) -> "ApiProcess":
+        process = subprocess.Popen(
+            [sys.executable, "-m", "fleet_api"],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(ROOT)]),
+                "XUNHU_HOME": str(home),
+                "XUNHU_INSTANCE": instance,
+                "XUNHU_API_PORT": "0",
+                "XUNHU_BROKER_PORT": str(broker_port),
+                **environment,
+            },
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        log: list[str] = []
+        address: list[str] = []
+        ready = threading.Event()
+
+        def read() -> None:
+            assert process.stderr
+            for line in process.stderr:
+                log.append(line)
+                if found := re.search(r"Uvicorn running on (https?://[^ ]+)", line):
+                    address.append(found[1])
+                    ready.set()
+            ready.set()
+
+        threading.Thread(target=read, daemon=True).start()
+        assert ready.wait(START_S_MAX), "".join(log)
+        assert address, "".join(log)
+        return cls(process, address[0], log)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        if self.process.stderr:
+            self.process.stderr.close()
+
+    def terminate(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+    def browser(self, token: str | None = None) -> "Browser":
+        return Browser(self.address, token)
+
+    def wait_for_bus(self, seconds: float = 10.0) -> None:
+        wait_until(lambda: httpx.get(f"{self.address}/healthz").json()["bus"], seconds)
+
+
+@dataclass
+class Browser:
+    """One signed-in browser: REST with its cookie and header, and live views."""
+
+    address: str
+    token: str | None
+
+    def request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        headers = {"X-Xunhu": "1", **more.pop("headers", {})}
+        if self.token:
+            headers["Cookie"] = f"xunhu_session={self.token}"
+        url = self.address + ("" if path.startswith("/healthz") else "/api/v1") + path
+        return httpx.request(method, url, headers=headers, timeout=ANSWER_S_MAX, **more)
+
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        return self.request("GET", path, **more)
+
+    def post(self, path: str, body: Any = None, **more: Any) -> httpx.Response:
+        return self.request("POST", path, json={} if body is None else body, **more)
+
+    def live(self, **more: Any) -> "LiveView":
+        headers = {"Origin": self.address, **more.pop("headers", {})}
+        if self.token:
+            headers["Cookie"] = f"xunhu_session={self.token}"
+        url = self.address.replace("http", "ws", 1) + "/api/v1/live"
+        return LiveView(
+            connect(url, additional_headers=headers, max_size=None, compression=None, **more)
+        )
+
+
+@dataclass
+class LiveView:
+    """The messages of one WebSocket; checks on the way that numbers have no holes."""
+
+    opening: Any
+    connection: ClientConnection = field(init=False)
+    seq: int | None = None
+    deltas: list[dict] = field(default_factory=list)
+    snapshots: list[dict] = field(default_factory=list)
+
+    def __enter__(self) -> "LiveView":
+        self.connection = self.opening.__enter__()
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self.opening.__exit__(*reason)
+
+    def next(self, seconds: float = ANSWER_S_MAX) -> dict:
+        message = json.loads(self.connection.recv(timeout=seconds))
+        if message["type"] == "snapshot":
+            assert message["seq"] == 0
+            self.seq = 0
+            self.snapshots.append(message)
+        elif message["type"] == "delta":
+            assert self.seq is not None, "a delta before any snapshot"
+            assert message["seq"] == self.seq + 1, "a hole in the numbers"
+            self.seq += 1
+            self.deltas.extend(message["deltas"])
+        return message
+
+    def snapshot(self, seconds: float = ANSWER_S_MAX) -> dict:
+        while True:
+            message = self.next(seconds)
+            if message["type"] == "snapshot":
+                return message
+
+    def wait_for(self, kind: str, seconds: float = ANSWER_S_MAX, **fields: object) -> dict:
+        """Return the first delta of this kind with these fields, from now on."""
+        while True:
+            message = self.next(seconds)
+            for delta in message.get("deltas", ()):
+                inner = delta.get(kind, delta)
+                if delta["kind"] == kind and all(
+                    inner.get(name) == value for name, value in fields.items()
+                ):
+                    return inner if isinstance(inner, dict) else delta
+
+
+def wait_until(holds, seconds: float = 10.0) -> None:
+    """Ask until something holds."""
+    end = threading.Event()
+    for _ in range(int(seconds / 0.02)):
+        if holds():
+            return
+        end.wait(0.02)
+    raise AssertionError("it did not happen in time")
