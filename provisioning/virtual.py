@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from provisioning.application import build_application
+from provisioning.application import Application, build_application
 from provisioning.authority import DeviceIdentity
 from provisioning.configuration import DeviceConfig
 from provisioning.errors import ImageError, ProvisioningError
@@ -113,8 +113,18 @@ def make_virtual_device(
     ca_der: bytes,
     config: DeviceConfig,
     rig: Rig,
+    application: Application | None = None,
 ) -> Path:
     """Flash a new virtual device and return its folder.
+
+    Args:
+        home: The system's folder; the device's becomes `home`/devices/<id>.
+        device_id: Checked by who registered it.
+        identity: Of this device alone.
+        ca_der: What it trusts its broker by.
+        config: Its settings.
+        rig: What is wired to it.
+        application: Another one than this checkout's.
 
     Raises:
         ProvisioningError: There is such a device already; see `refresh_virtual_device`.
@@ -124,7 +134,8 @@ def make_virtual_device(
     if (folder / "flash.bin").exists():
         raise ProvisioningError(f"{folder} holds a device already")
     folder.mkdir(parents=True, exist_ok=True)
-    parts = device_parts(device_id, identity, ca_der, config, build_application("virtual"))
+    application = application or build_application("virtual")
+    parts = device_parts(device_id, identity, ca_der, config, application)
     parts[partition("journal").address] = _ERASED * (_JOURNAL_START_BYTES // BLOCK_BYTES)
     _write_rig(folder, device_id, rig)
     unfinished = folder / "flash.bin.unfinished"

@@ -13,11 +13,6 @@ from provisioning.authority import BROKER_NAMES_MAX, VALID_FROM, Authority, cert
 from provisioning.errors import AuthorityBrokenError, AuthorityMissingError, ProvisioningError
 
 
-@pytest.fixture(name="authority")
-def fixture_authority(tmp_path: Path) -> Authority:
-    return Authority.create(tmp_path)
-
-
 def _pem(path: Path) -> x509.Certificate:
     return x509.load_pem_x509_certificate(path.read_bytes())
 

@@ -10,6 +10,7 @@ and main.py from it. From then on every module comes from the image.
 Exit codes: 0 switched off, 3 reset (start it again), 4 the image does not boot.
 """
 
+import gc
 import sys
 
 import chip_machine
@@ -47,7 +48,9 @@ try:
 except (OSError, IndexError, ValueError, KeyError) as error:
     print("launcher: this image does not boot:", repr(error))
     sys.exit(_EXIT_NO_BOOT)
+gc.collect()
 _run("boot.py")
+gc.collect()
 _run("main.py")
 # The chip would wait at its prompt now; nobody sits at this one.
 sys.exit(_EXIT_NO_BOOT)

@@ -54,33 +54,36 @@ def read(flash, address, size, namespace):
 def _entries(flash, address, size):
     """Yield (namespace, type, chunk, key, data) of every written entry with a good checksum."""
     for page_at in range(address, address + size, _PAGE_BYTES):
-        flash.seek(page_at)
-        page = flash.read(_PAGE_BYTES)
-        if struct.unpack_from("<I", page)[0] not in _PAGE_STATES:
+        head = _read(flash, page_at, _FIRST_ENTRY)
+        if struct.unpack_from("<I", head)[0] not in _PAGE_STATES:
             continue
         number = 0
         while number < _ENTRIES:
             span = 1
-            if (page[32 + (number >> 2)] >> (2 * (number & 3))) & 3 == _WRITTEN:
-                entry, span = _entry(page, _FIRST_ENTRY + number * _ENTRY_BYTES)
+            if (head[32 + (number >> 2)] >> (2 * (number & 3))) & 3 == _WRITTEN:
+                entry, span = _entry(flash, page_at + _FIRST_ENTRY + number * _ENTRY_BYTES)
                 if entry:
                     yield entry
             number += span
 
 
-def _entry(page, at):
-    owner, kind, span, chunk, checksum = struct.unpack_from("<BBBBI", page, at)
-    head = page[at : at + 4] + page[at + 8 : at + 32]
-    if _crc(head) != checksum or not 0 < span <= _ENTRIES:
+def _entry(flash, at):
+    raw = _read(flash, at, _ENTRY_BYTES)
+    owner, kind, span, chunk, checksum = struct.unpack_from("<BBBBI", raw)
+    if _crc(raw[:4] + raw[8:]) != checksum or not 0 < span <= _ENTRIES:
         return None, 1
-    key = page[at + 8 : at + 24].split(b"\0", 1)[0].decode()
-    data = page[at + 24 : at + 32]
+    key, data = raw[8:24].split(b"\0", 1)[0].decode(), raw[24:]
     if kind in (_TEXT, _BLOB, _BLOB_PART):
         length, _, checksum = struct.unpack("<HHI", data)
-        data = page[at + _ENTRY_BYTES : at + _ENTRY_BYTES + length]
+        data = _read(flash, at + _ENTRY_BYTES, length)
         if _crc(data) != checksum:
             return None, span
     return (owner, kind, chunk, key, data), span
+
+
+def _read(flash, at, length):
+    flash.seek(at)
+    return flash.read(length)
 
 
 def _crc(data):

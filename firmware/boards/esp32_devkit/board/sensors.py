@@ -1,0 +1,32 @@
+"""Sensors of a node: contacts, and voltages that a scale from the settings turns into values.
+
+`scale` of a sensor is [multiplier, divisor, offset]: value = mV * multiplier // divisor + offset,
+in the unit of the wire's sensor table.
+"""
+
+from board import pins
+from machine import ADC, Pin
+
+_SCALE = (1, 1, 0)
+
+
+class Sensors:
+    """The sensors that the settings name and the board has."""
+
+    def __init__(self, settings: dict) -> None:
+        self._switches, self._analog = {}, {}
+        for name in settings:
+            if name in pins.SWITCHES:
+                self._switches[name] = Pin(pins.SWITCHES[name], Pin.IN, Pin.PULL_UP)
+            elif name in pins.ANALOG:
+                adc = ADC(Pin(pins.ANALOG[name]), atten=ADC.ATTN_11DB)
+                self._analog[name] = (adc, settings[name].get("scale", _SCALE))
+
+    def read(self, name: str) -> int | None:
+        """A value, or None for what is not wired."""
+        if name in self._switches:
+            return self._switches[name].value()
+        if name in self._analog:
+            adc, (multiplier, divisor, offset) = self._analog[name]
+            return adc.read_uv() // 1000 * multiplier // divisor + offset
+        return None
