@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from prometheus_client import CollectorRegistry
-from storage.settings import Settings as StorageSettings
-from storage.telemetry.interface import Telemetry
-from storage.telemetry.open import open_telemetry
 
 from fleet_api.devices.last_known import LastKnownReader
+from fleet_api.kit.bounded import BoundedReads
 from fleet_api.kit.clock import wall_clock_ms
 from fleet_api.kit.metrics import RequestMetrics
 from fleet_api.live.announcer import Announcer
@@ -26,8 +24,15 @@ from fleet_api.sessions.passwords import Passwords
 from fleet_api.sessions.service import Desk
 from fleet_api.settings import Settings
 from storage.registry.session import Registry, open_registry
+from storage.settings import Settings as StorageSettings
+from storage.telemetry.interface import Telemetry
+from storage.telemetry.open import open_telemetry
 
 logger = logging.getLogger(__name__)
+
+HISTORY_WAIT_S = 30.0  # A week of one terminal takes some 100 ms; InfluxDB may be slower.
+_HISTORY_THREADS = 4
+_HISTORY_WAITING_MAX = 16
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Parts:
     registry: Registry
     telemetry: Telemetry
     last_known: LastKnownReader
+    history: BoundedReads
     desk: Desk
     hub: Hub
     live: LiveViews
@@ -67,7 +73,10 @@ async def running(settings: Settings) -> AsyncIterator[Parts]:
     metrics = LiveMetrics(collector)
     last_known = LastKnownReader(telemetry)
     hub = Hub(last_known, metrics)
-    follower = Follower(registry, hub, metrics)
+    history = BoundedReads("history", threads=_HISTORY_THREADS, waiting_max=_HISTORY_WAITING_MAX)
+    # Connections of its own: requests that wait for a lock must not keep the follower waiting.
+    followed = open_registry(settings.registry)
+    follower = Follower(followed, hub, metrics)
     snapshots = Snapshots(
         registry,
         last_known,
@@ -93,6 +102,7 @@ async def running(settings: Settings) -> AsyncIterator[Parts]:
         registry=registry,
         telemetry=telemetry,
         last_known=last_known,
+        history=history,
         desk=Desk(registry, Passwords(), settings.session_hours * 3_600_000),
         hub=hub,
         live=live,
@@ -123,6 +133,8 @@ async def running(settings: Settings) -> AsyncIterator[Parts]:
         follower.close()
         snapshots.close()
         last_known.close()
+        history.close()
+        followed.close()
         telemetry.close()
         registry.close()
 

@@ -37,6 +37,8 @@ class Call:
             NotSignedInError: There is no living session.
             RoleTooLowError: The caller may not do this.
         """
+        # Nobody unknown gets the one write lock, for which the gateway's SOS would wait.
+        self.caller(role)
         with self.parts.registry.begin() as session:
             unit = self._unit(session, role)
             yield unit

@@ -2,9 +2,9 @@
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
-from storage.registry.models import Area
 
 from fleet_api.kit.scope import Scope
+from storage.registry.models import Area
 
 
 def areas(session: Session, scope: Scope, after: str, limit: int) -> list[Area]:

@@ -1,13 +1,13 @@
 """The area tree as a caller sees it."""
 
 from sqlalchemy.orm import Session
-from storage.registry.models import Area
 
 from fleet_api.areas import repository
 from fleet_api.areas.schemas import AreaOut
 from fleet_api.kit.paging import page
 from fleet_api.kit.schemas import Page
 from fleet_api.kit.scope import Scope
+from storage.registry.models import Area
 
 
 def areas(session: Session, scope: Scope, after: str, limit: int) -> Page[AreaOut]:

@@ -2,11 +2,11 @@
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
-from storage.registry.models import Audit, Device, User
 
 from fleet_api.audit.schemas import AuditQuery
 from fleet_api.kit.paging import before_id
 from fleet_api.kit.scope import Scope
+from storage.registry.models import Audit, Device, User
 
 
 def rows(session: Session, scope: Scope, wanted: AuditQuery, limit: int) -> list[Audit]:
@@ -31,5 +31,5 @@ def rows(session: Session, scope: Scope, wanted: AuditQuery, limit: int) -> list
     if wanted.from_ms is not None:
         query = query.where(Audit.at_ms >= wanted.from_ms)
     if wanted.to_ms is not None:
-        query = query.where(Audit.at_ms < wanted.to_ms)
+        query = query.where(Audit.at_ms <= wanted.to_ms)
     return list(session.scalars(query.order_by(Audit.id.desc()).limit(limit)))

@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from storage.registry.models import Case
-
 from fleet_api.cases import repository, states
 from fleet_api.cases.repository import CaseRow
 from fleet_api.commands import ledger
 from fleet_api.errors import ConflictError, NotFoundError
 from fleet_api.kit.clock import iso
 from fleet_api.kit.unit import Unit
+from storage.registry.models import Case
 
 # A terminal in a dead valley may come back days later; it must then still learn who took its SOS.
 SOS_STATUS_TTL_S = 604_800

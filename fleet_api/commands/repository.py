@@ -4,10 +4,10 @@ from collections.abc import Collection
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
-from storage.registry.models import Command, Device
 
 from fleet_api.commands.schemas import CommandQuery
 from fleet_api.kit.scope import Scope
+from storage.registry.models import Command, Device
 
 
 def commands(

@@ -7,18 +7,18 @@ An SOS must show as fast as ever with that store away, so nobody waits for it lo
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from fleet_api.kit.bounded import BoundedReads
 from storage.errors import StorageError
 from storage.telemetry.interface import Position, Telemetry
 
 logger = logging.getLogger(__name__)
 
 WAIT_S = 2.0  # A healthy store answers in some 20 ms for the whole district.
-_READS_AT_ONCE_MAX = 4  # Hanging reads fill these threads and no others.
+_THREADS = 4
+_WAITING_MAX = 16  # Beyond that nobody would be served within WAIT_S.
 
 T = TypeVar("T")
 Readings = dict[str, dict[str, dict[str, int]]]
@@ -39,15 +39,14 @@ class LastKnownReader:
     def __init__(self, telemetry: Telemetry, *, wait_s: float = WAIT_S) -> None:
         self._telemetry = telemetry
         self._wait_s = wait_s
-        self._threads = ThreadPoolExecutor(_READS_AT_ONCE_MAX, thread_name_prefix="last-known")
+        self._reads = BoundedReads("last-known", threads=_THREADS, waiting_max=_WAITING_MAX)
         self._lock = threading.Lock()
-        self._waiting = 0
         self._positions: dict[str, dict[str, Any]] = {}
         self._readings: Readings = {}
 
     def close(self) -> None:
-        """Let the threads go; a hanging read is not waited for."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Let the threads go."""
+        self._reads.close()
 
     def read(self, devices: Iterable[str] | None) -> LastKnown:
         """Return what is known of `devices`; None is all of them."""
@@ -109,23 +108,11 @@ class LastKnownReader:
         return positions, readings
 
     def _bounded(self, work: Callable[[], T]) -> T | None:
-        with self._lock:
-            if self._waiting >= _READS_AT_ONCE_MAX:
-                return None
-            self._waiting += 1
-        future = self._threads.submit(work)
-        future.add_done_callback(self._done)
         try:
-            return future.result(self._wait_s)
-        except FutureTimeoutError:
-            logger.warning("the telemetry store did not answer within %s s", self._wait_s)
+            return self._reads.run(work, self._wait_s)
         except StorageError as error:
             logger.warning("the telemetry store is away: %s", error)
-        return None
-
-    def _done(self, _future: "Future[Any]") -> None:
-        with self._lock:
-            self._waiting -= 1
+            return None
 
     def _remembered(self, wanted: list[str] | None) -> LastKnown:
         with self._lock:
@@ -165,6 +152,5 @@ def position_json(position: Position) -> dict[str, Any]:
 
 
 def _rank(position: Mapping[str, Any]) -> tuple[bool, int]:
-    dated = position["clock"] != "none"
-    # Of undated fixes the time says nothing: the one received later is the newer one.
-    return (dated, position["at_ms"] if dated else position["received_ms"])
+    # The store's own rule: an undated fix never takes the place of a dated one.
+    return (position["clock"] != "none", position["at_ms"])

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy.orm import Session
-from storage.registry.models import Device, DeviceState
 
 from fleet_api.devices import repository
 from fleet_api.devices.flags import flags
 from fleet_api.devices.last_known import LastKnown
 from fleet_api.errors import ConflictError, NotFoundError
 from fleet_api.kit.scope import Scope
+from storage.registry.models import Device, DeviceState
 
 
 def require_device(session: Session, scope: Scope, device_id: str) -> Device:

@@ -2,11 +2,11 @@
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
-from storage.registry.models import Device, Event
 
 from fleet_api.events.schemas import EventQuery
 from fleet_api.kit.paging import before_id
 from fleet_api.kit.scope import Scope
+from storage.registry.models import Device, Event
 
 
 def events(session: Session, scope: Scope, wanted: EventQuery, limit: int) -> list[Event]:
@@ -25,5 +25,5 @@ def events(session: Session, scope: Scope, wanted: EventQuery, limit: int) -> li
     if wanted.from_ms is not None:
         query = query.where(Event.at_ms >= wanted.from_ms)
     if wanted.to_ms is not None:
-        query = query.where(Event.at_ms < wanted.to_ms)
+        query = query.where(Event.at_ms <= wanted.to_ms)
     return list(session.scalars(query.order_by(Event.id.desc()).limit(limit)))

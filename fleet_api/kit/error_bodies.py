@@ -8,9 +8,9 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from storage.errors import StoreAway
 
 from fleet_api.errors import ConflictError, FleetError, StoreAwayError
+from storage.errors import StoreAway
 
 logger = logging.getLogger(__name__)
 

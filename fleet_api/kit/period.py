@@ -15,7 +15,7 @@ _MS_MAX = 2**53 - 1  # What a browser's numbers hold exactly.
 
 @dataclass(frozen=True)
 class Period:
-    """From (included) to (not included), Unix ms."""
+    """From and to, both included, Unix ms."""
 
     from_ms: int
     to_ms: int

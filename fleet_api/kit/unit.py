@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sqlalchemy.orm import Session
-from storage.registry.models import Audit
 
 from fleet_api.errors import RoleTooLowError
 from fleet_api.kit.scope import Scope
+from storage.registry.models import Audit
 
 ROLES = ("viewer", "operator", "admin")  # Each may do what those before it may.
 

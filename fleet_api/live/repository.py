@@ -5,10 +5,10 @@ from typing import Any
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
-from storage.registry.models import Area, Audit, Command, Device, DeviceState, Event
 
 from fleet_api.kit.scope import Scope
 from fleet_api.live.directory import Entry
+from storage.registry.models import Area, Audit, Command, Device, DeviceState, Event
 
 StateStamp = tuple[Any, ...]
 EVENTS_AT_ONCE_MAX = 2_000  # A storm; the rest comes with the next look.

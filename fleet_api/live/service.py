@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from storage.registry.session import Registry
-
 from fleet_api.kit.unit import Caller, write_audit
 from fleet_api.live import repository
 from fleet_api.live.hub import Hub, dump
@@ -17,6 +15,7 @@ from fleet_api.live.snapshots import Snapshots
 from fleet_api.live.viewer import Viewer
 from fleet_api.sessions import repository as sessions
 from fleet_api.sessions.service import identify
+from storage.registry.session import Registry
 
 logger = logging.getLogger(__name__)
 

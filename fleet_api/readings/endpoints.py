@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from fleet_api.bootstrap import HISTORY_WAIT_S
 from fleet_api.call import CallDep, PartsDep
 from fleet_api.devices.service import require_device
 from fleet_api.errors import InvalidError
@@ -32,5 +33,8 @@ def get_readings(
     with call.read() as unit:
         require_device(unit.session, unit.scope, device_id)
     # Outside of the transaction: a telemetry store that hangs must not keep the registry's locks.
-    rows = parts.telemetry.readings(device_id, sensor, wanted.from_ms, wanted.to_ms)
+    rows = parts.history.run(
+        lambda: parts.telemetry.readings(device_id, sensor, wanted.from_ms, wanted.to_ms),
+        HISTORY_WAIT_S,
+    )
     return Page[ReadingOut](items=[reading_out(row) for row in rows])

@@ -1,8 +1,7 @@
 """Readings as JSON shows them."""
 
-from storage.telemetry.interface import ReadingPoint
-
 from fleet_api.readings.schemas import ReadingOut
+from storage.telemetry.interface import ReadingPoint
 from wire_protocol import sensors
 
 

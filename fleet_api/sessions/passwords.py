@@ -15,7 +15,9 @@ PASSWORD_CHARACTERS_MAX = 200
 # Each check takes 64 MiB and a core for some 50 ms (RFC 9106, second recommended choice): two at
 # once is what a small machine has cores, and more would let anybody fill its memory.
 _CHECKS_AT_ONCE_MAX = 2
-_WAIT_S_MAX = 10.0
+# Those who wait hold threads that serve everybody else: few, and not for long.
+_WAITING_MAX = 8
+_WAIT_S_MAX = 5.0
 # No letters and digits that look alike in print; 16 of 54 give 92 bits.
 _ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 _RANDOM_CHARACTERS = 16
@@ -27,6 +29,7 @@ class Passwords:
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
         self._places = threading.BoundedSemaphore(_CHECKS_AT_ONCE_MAX)
+        self._queue = threading.BoundedSemaphore(_CHECKS_AT_ONCE_MAX + _WAITING_MAX)
         # Checked when the name is unknown, so that the answer takes as long as for a known one.
         self._nobody = self._hasher.hash(secrets.token_hex(16))
 
@@ -46,12 +49,18 @@ class Passwords:
 
     @contextmanager
     def _place(self) -> Iterator[None]:
-        if not self._places.acquire(timeout=_WAIT_S_MAX):
-            raise BusyError("Too many sign-ins at once; try again in a few seconds.")
-        try:
+        with _held(self._queue, 0.0), _held(self._places, _WAIT_S_MAX):
             yield
-        finally:
-            self._places.release()
+
+
+@contextmanager
+def _held(semaphore: threading.BoundedSemaphore, wait_s: float) -> Iterator[None]:
+    if not semaphore.acquire(timeout=wait_s):
+        raise BusyError("Too many sign-ins at once; try again in a few seconds.")
+    try:
+        yield
+    finally:
+        semaphore.release()
 
 
 def random_password() -> str:

@@ -2,9 +2,9 @@
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
-from storage.registry.models import Area, Audit, User, UserSession
 
 from fleet_api.kit.unit import Caller
+from storage.registry.models import Area, Audit, User, UserSession
 
 SESSIONS_PER_USER_MAX = 20  # Browsers of one person; the oldest is signed out.
 

@@ -10,13 +10,13 @@ import secrets
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
-from storage.registry.session import Registry
 
 from fleet_api.errors import NotSignedInError, TooManyAttemptsError, WrongPasswordError
 from fleet_api.kit.unit import Caller, Unit, write_audit
 from fleet_api.sessions import repository
 from fleet_api.sessions.passwords import Passwords
 from fleet_api.sessions.schemas import SessionOut
+from storage.registry.session import Registry
 
 WINDOW_MS = 15 * 60 * 1000
 REFUSALS_MAX = 5  # One name, one address.
@@ -48,7 +48,7 @@ class Desk:
                 at, so that guessing on is useless.
             WrongPasswordError: Name, password or account do not fit.
         """
-        with self.registry.begin() as session:
+        with self.registry.read() as session:
             _throttle(session, name, address, now_ms)
             user = repository.user_by_name(session, name)
             password_hash = user.password_hash if user and user.disabled_ms is None else None
@@ -80,7 +80,7 @@ class Desk:
         Raises:
             WrongPasswordError: `old` is not the password.
         """
-        with self.registry.begin() as session:
+        with self.registry.read() as session:
             _throttle(session, caller.name, "", now_ms)
             user = repository.user_by_name(session, caller.name)
             before = user.password_hash if user else None

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from fastapi import APIRouter
 from fastapi.responses import Response, StreamingResponse
 
+from fleet_api.bootstrap import HISTORY_WAIT_S
 from fleet_api.call import CallDep, PartsDep
 from fleet_api.kit.period import PeriodDep
 from fleet_api.kit.responses import errors
@@ -61,7 +62,9 @@ def get_track(
     with call.write("operator") as unit:
         service.note_look(unit, device_id, wanted, format)
     # After the commit: the track is read only when it is certain that the look is recorded.
-    track = parts.telemetry.track(device_id, wanted.from_ms, wanted.to_ms)
+    track = parts.history.run(
+        lambda: parts.telemetry.track(device_id, wanted.from_ms, wanted.to_ms), HISTORY_WAIT_S
+    )
     if format == "geojson":
         text = geojson.lines(device_id, wanted.from_ms, wanted.to_ms, track)
         return StreamingResponse(text, media_type="application/geo+json")

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from storage.telemetry.interface import Position
-
 from fleet_api.kit.clock import iso
 from fleet_api.tracks.geojson import pieces
+from storage.telemetry.interface import Position
 
 NAMESPACE = "urn:xunhu:gpx:1"
 _HEAD = (

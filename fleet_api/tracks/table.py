@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from storage.telemetry.interface import Position
-
 from fleet_api.kit.clock import iso
 from fleet_api.tracks.gpx import decimal
+from storage.telemetry.interface import Position
 
 HEADER = "device,at_ms,time_utc,lat,lon,speed_cms,course_deg,accuracy_m,clock,received_ms,late\r\n"
 _ROWS_A_PIECE = 1_000

@@ -24,7 +24,7 @@ def list_users(call: CallDep) -> Page[UserOut]:
 @router.post("", status_code=201, responses=errors(401, 403, 409))
 def create_user(body: NewUser, call: CallDep, parts: PartsDep) -> UserOut:
     """Add an account in your area."""
-    call.caller("admin")  # Nobody else makes us hash.
+    call.caller("admin")  # Nobody else makes this machine hash.
     password_hash = parts.desk.passwords.hash(body.password)
     with call.write("admin") as unit:
         return service.create(unit, body, password_hash)

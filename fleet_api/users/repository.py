@@ -2,9 +2,9 @@
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
-from storage.registry.models import User
 
 from fleet_api.kit.scope import Scope
+from storage.registry.models import User
 
 
 def users(session: Session, scope: Scope) -> list[User]:

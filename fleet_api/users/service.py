@@ -1,8 +1,5 @@
 """Accounts. Nobody gives away more than they have; the last administrator cannot be locked out."""
 
-from storage.registry.models import User
-from storage.registry.session import Registry
-
 from fleet_api.areas import repository as areas
 from fleet_api.errors import ConflictError, InvalidError, NotFoundError
 from fleet_api.kit.clock import wall_clock_ms
@@ -11,6 +8,8 @@ from fleet_api.sessions import repository as sessions
 from fleet_api.sessions.passwords import Passwords, random_password
 from fleet_api.users import repository
 from fleet_api.users.schemas import NewUser, UserChange, UserOut
+from storage.registry.models import User
+from storage.registry.session import Registry
 
 SYSTEM = "system"  # The audit log's name for the command line.
 

@@ -1,20 +1,18 @@
 """A real installation for each test: certificates, registry, telemetry, and a small district."""
 
-import json
-import secrets
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from provisioning.authority import Authority
-from storage.registry.session import Registry, migrate, open_registry
+from sqlalchemy import select
 
+from fleet_api.settings import Settings
+from provisioning.authority import Authority
+from storage.registry.models import Audit
+from storage.registry.session import Registry, migrate, open_registry
 from tests.fleet_api.broker import Broker
 from tests.fleet_api.district import District
-from tests.fleet_api.server import ApiProcess
+from tests.fleet_api.server import ApiProcess, ApiThread
 
 
 @pytest.fixture(scope="session")
@@ -68,3 +66,30 @@ def start_api(home) -> Iterator:
     yield start
     for process in started:
         process.kill()
+
+
+@pytest.fixture
+def api(home, district) -> Iterator[ApiThread]:
+    """One API in this process over the district, without a broker."""
+    settings = Settings(home=home, api_port=0, broker_port=1, console_dir=home / "console")
+    thread = ApiThread(settings, district.tokens)
+    yield thread
+    thread.stop()
+
+
+@pytest.fixture
+def as_user(api):
+    """Return a browser that is signed in as somebody."""
+    return api.as_user
+
+
+@pytest.fixture
+def audited(registry):
+    """Return the audit rows of one action, oldest first."""
+
+    def rows(action: str) -> list[Audit]:
+        with registry.read() as session:
+            found = select(Audit).where(Audit.action == action).order_by(Audit.id)
+            return list(session.scalars(found))
+
+    return rows

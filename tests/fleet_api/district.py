@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 from argon2 import PasswordHasher
+
 from storage.registry import ingest
 from storage.registry.models import Area, Device, User, UserSession
 from storage.registry.session import Registry
