@@ -270,8 +270,8 @@ class _CertificateAuthority:
             authority = cls(folder, name, key)
         except (OSError, ValueError) as error:
             raise AuthorityBrokenError(
-                f"{folder} is there but {name} cannot be read ({error}). Restore the folder from a "
-                "backup: with a new authority every device must be flashed again."
+                f"{folder} is there but {name} cannot be read ({error}). Restore the folder "
+                "from a backup: with a new authority every device must be flashed again."
             ) from error
         if authority.certificate.public_key() != key.public_key():
             raise AuthorityBrokenError(

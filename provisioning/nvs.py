@@ -6,7 +6,7 @@ import io
 import struct
 from collections.abc import Iterator, Mapping
 
-from esp_idf_nvs_partition_gen import nvs_partition_gen
+from esp_idf_nvs_partition_gen import nvs_partition_gen  # type: ignore[import-untyped]
 
 from provisioning.errors import ImageError
 from provisioning.partitions import partition

@@ -106,8 +106,7 @@ def device_folder(home: Path, device_id: str) -> Path:
 
 
 def make_virtual_device(
-    home: Path,
-    device_id: str,
+    folder: Path,
     *,
     identity: DeviceIdentity,
     ca_der: bytes,
@@ -118,8 +117,7 @@ def make_virtual_device(
     """Flash a new virtual device and return its folder.
 
     Args:
-        home: The system's folder; the device's becomes `home`/devices/<id>.
-        device_id: Checked by who registered it.
+        folder: `device_folder(home, id)`; its name is the device's id.
         identity: Of this device alone.
         ca_der: What it trusts its broker by.
         config: Its settings.
@@ -130,14 +128,13 @@ def make_virtual_device(
         ProvisioningError: There is such a device already; see `refresh_virtual_device`.
         ImageError: Something does not fit.
     """
-    folder = device_folder(home, device_id)
     if (folder / "flash.bin").exists():
         raise ProvisioningError(f"{folder} holds a device already")
     folder.mkdir(parents=True, exist_ok=True)
     application = application or build_application("virtual")
-    parts = device_parts(device_id, identity, ca_der, config, application)
+    parts = device_parts(folder.name, identity, ca_der, config, application)
     parts[partition("journal").address] = _ERASED * (_JOURNAL_START_BYTES // BLOCK_BYTES)
-    _write_rig(folder, device_id, rig)
+    _write_rig(folder, rig)
     unfinished = folder / "flash.bin.unfinished"
     with os.fdopen(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.truncate(FLASH_BYTES)
@@ -147,12 +144,11 @@ def make_virtual_device(
     return folder
 
 
-def refresh_virtual_device(home: Path, device_id: str, *, config: DeviceConfig, rig: Rig) -> Path:
+def refresh_virtual_device(folder: Path, *, config: DeviceConfig, rig: Rig) -> Path:
     """Flash today's application and settings; identity, journal and with it its records stay.
 
     The device must not run. Raises ImageError when its NVS holds no identity.
     """
-    folder = device_folder(home, device_id)
     nvs = partition("nvs")
     try:
         with (folder / "flash.bin").open("r+b") as file:
@@ -160,19 +156,19 @@ def refresh_virtual_device(home: Path, device_id: str, *, config: DeviceConfig, 
             held = read_nvs(file.read(nvs.size))
             identity = DeviceIdentity(held["cert"], held["key"])
             application = build_application("virtual")
-            parts = device_parts(device_id, identity, held["ca"], config, application)
+            parts = device_parts(folder.name, identity, held["ca"], config, application)
             for label in ("app_a", "vfs", "nvs"):
                 place = partition(label)
                 os.pwrite(file.fileno(), parts[place.address], place.address)
     except (OSError, KeyError) as error:
         raise ImageError(f"{folder} holds no device that can be refreshed: {error!r}") from error
-    _write_rig(folder, device_id, rig)
+    _write_rig(folder, rig)
     return folder
 
 
-def remove_virtual_device(home: Path, device_id: str) -> None:
+def remove_virtual_device(folder: Path) -> None:
     """Throw a virtual device away, with every record that it still holds."""
-    shutil.rmtree(device_folder(home, device_id), ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def track_of(folder: Path) -> Track:
@@ -181,7 +177,7 @@ def track_of(folder: Path) -> Track:
     return Track.parse((folder / "path.txt").read_text())
 
 
-def _write_rig(folder: Path, device_id: str, rig: Rig) -> None:
+def _write_rig(folder: Path, rig: Rig) -> None:
     content: dict[str, Any] = {
         "sensors": dict(rig.sensors),
         "battery_mv": rig.battery_mv,
@@ -191,7 +187,7 @@ def _write_rig(folder: Path, device_id: str, rig: Rig) -> None:
     }
     if rig.receiver is not None:
         # Another seed for each device, so that a fleet does not speak in one moment.
-        seed = sum((place + 1) * ord(letter) for place, letter in enumerate(device_id))
+        seed = sum((place + 1) * ord(letter) for place, letter in enumerate(folder.name))
         wired = {
             "kind": "feed",
             "seed": seed,

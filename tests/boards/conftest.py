@@ -16,7 +16,7 @@ from provisioning.control import Control
 from provisioning.file_system import make_file_system
 from provisioning.fleet import VirtualFleet, micropython_program
 from provisioning.partitions import partition
-from provisioning.virtual import Rig, make_virtual_device
+from provisioning.virtual import Rig, device_folder, make_virtual_device
 
 _STUB = Path(__file__).parent / "stub" / "start.py"
 
@@ -66,8 +66,7 @@ def fixture_make(tmp_path: Path, stub: Application) -> Callable[..., Control]:
 
     def make(device_id: str = "t-0001", rig: Rig | None = None, port: int = 1) -> Control:
         folder = make_virtual_device(
-            tmp_path,
-            device_id,
+            device_folder(tmp_path, device_id),
             identity=authority.issue_device(device_id),
             ca_der=authority.devices_ca_der,
             config=DeviceConfig("127.0.0.1", port, "localhost"),
