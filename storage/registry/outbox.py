@@ -98,6 +98,14 @@ def mark_delivered(session: Session, command_id: str, now_ms: int) -> Json | Non
     return _moved(session, command_id, "delivered", now_ms)
 
 
+def mark_failed(session: Session, command_id: str, now_ms: int, reason: str) -> Json | None:
+    """It can never be sent, for a reason that the ledger names."""
+    row = session.get(Command, command_id, with_for_update=True)
+    if row is None or not ledger.move(row, "failed", now_ms, reason):
+        return None
+    return row.as_dict()
+
+
 def expire_commands(session: Session, now_ms: int) -> list[Json]:
     """End every row whose time to live is over and that no device has accepted."""
     rows = session.scalars(

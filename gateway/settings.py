@@ -1,0 +1,73 @@
+"""Everything a gateway is told from outside: environment variables named XUNHU_*, read once."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.errors import GatewayError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One gateway's settings.
+
+    Attributes:
+        instance: Tells gateways apart; `gateway-<instance>` is the certificate's common name.
+        broker_ca, broker_cert, broker_key: PEM files of the services listener.
+        metrics_port: Prometheus on loopback; 0: none.
+        stop_at: A point at which the process kills itself (gateway/adapters/crash_points.py).
+    """
+
+    instance: str
+    registry_url: str
+    telemetry_url: str
+    telemetry_token: str
+    broker_host: str
+    broker_port: int
+    broker_ca: Path
+    broker_cert: Path
+    broker_key: Path
+    metrics_port: int
+    stop_at: str
+
+    @property
+    def producer(self) -> str:
+        """This process's name on the live bus and on the broker."""
+        return f"gateway-{self.instance}"
+
+
+def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings with their defaults.
+
+    Raises:
+        GatewayError: A port is no number.
+    """
+    home = Path(environment.get("XUNHU_HOME", "var")).absolute()
+    instance = environment.get("XUNHU_INSTANCE", "1")
+    name = f"gateway-{instance}"
+    services = home / "pki" / "services"
+    return Settings(
+        instance=instance,
+        registry_url=environment.get("XUNHU_REGISTRY_URL", f"sqlite:///{home}/registry.sqlite"),
+        telemetry_url=environment.get("XUNHU_TELEMETRY_URL", f"sqlite:///{home}/telemetry.sqlite"),
+        telemetry_token=environment.get("XUNHU_TELEMETRY_TOKEN", ""),
+        broker_host=environment.get("XUNHU_BROKER_HOST", "127.0.0.1"),
+        broker_port=_port(environment, "XUNHU_BROKER_PORT", 8884),
+        broker_ca=_path(environment, "XUNHU_BROKER_CA", home / "pki" / "services-ca.pem"),
+        broker_cert=_path(environment, "XUNHU_BROKER_CERT", services / f"{name}.pem"),
+        broker_key=_path(environment, "XUNHU_BROKER_KEY", services / f"{name}.key.pem"),
+        metrics_port=_port(environment, "XUNHU_GATEWAY_METRICS_PORT", 0),
+        stop_at=environment.get("XUNHU_GATEWAY_STOP_AT", ""),
+    )
+
+
+def _path(environment: Mapping[str, str], name: str, default: Path) -> Path:
+    return Path(environment[name]) if environment.get(name) else default
+
+
+def _port(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name, str(default))
+    if not text.isdigit() or int(text) > 65535:
+        raise GatewayError(f"{name}={text!r} is no port, 0..65535")
+    return int(text)
