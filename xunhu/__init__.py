@@ -1,0 +1,1 @@
+"""The command line and `up`: the only package that knows every part of Xunhu."""
