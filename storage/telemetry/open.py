@@ -17,6 +17,13 @@ def open_telemetry(settings: Settings) -> Telemetry:
     scheme, _, rest = settings.telemetry_url.partition("://")
     if scheme == "sqlite" and rest.startswith("/"):
         return SqliteTelemetry(Path(rest[1:]))
+    if scheme in ("influxdb+http", "influxdb+https"):
+        # Half a second of imports that a machine with SQLite never needs.
+        from storage.telemetry.influx import InfluxTelemetry  # noqa: PLC0415
+        from storage.telemetry.influx_link import InfluxAddress  # noqa: PLC0415
+
+        address = InfluxAddress.parse(settings.telemetry_url, settings.telemetry_token)
+        return InfluxTelemetry(address, settings.instance)
     raise StorageError(
         f"telemetry is sqlite:///PATH or influxdb+http://HOST:PORT?org=..&bucket=.., not {scheme}://"
     )

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from storage.errors import StoreAway
+from storage.errors import StorageError, StoreAway
 from storage.telemetry.interface import (
     BATCH_SPAN_MS_MAX,
     Position,
@@ -25,55 +25,12 @@ from storage.telemetry.interface import (
     positions,
     reading_points,
 )
+from storage.telemetry.newest import Mark, is_newer
+from storage.telemetry.sqlite_schema import PUT_POSITION, PUT_READING, SCHEMA, VERSION
 
 LOCK_WAIT_S = 10
 # One statement's parameters when rows of named devices are asked for.
 _DEVICES_AT_ONCE_MAX = 10_000
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS device (no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS track (
-    id INTEGER PRIMARY KEY, device_no INTEGER NOT NULL, epoch INTEGER NOT NULL,
-    seq INTEGER NOT NULL, clock INTEGER NOT NULL, first_ms INTEGER NOT NULL,
-    last_ms INTEGER NOT NULL, received_ms INTEGER NOT NULL, record BLOB NOT NULL);
-CREATE UNIQUE INDEX IF NOT EXISTS track_key ON track (device_no, epoch, seq);
-CREATE INDEX IF NOT EXISTS track_time ON track (device_no, first_ms);
-CREATE TABLE IF NOT EXISTS reading (
-    id INTEGER PRIMARY KEY, device_no INTEGER NOT NULL, epoch INTEGER NOT NULL,
-    seq INTEGER NOT NULL, clock INTEGER NOT NULL, first_ms INTEGER NOT NULL,
-    last_ms INTEGER NOT NULL, received_ms INTEGER NOT NULL, record BLOB NOT NULL);
-CREATE UNIQUE INDEX IF NOT EXISTS reading_key ON reading (device_no, epoch, seq);
-CREATE INDEX IF NOT EXISTS reading_time ON reading (device_no, first_ms);
-CREATE TABLE IF NOT EXISTS state (
-    id INTEGER PRIMARY KEY, device_no INTEGER NOT NULL, received_ms INTEGER NOT NULL,
-    state TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS state_time ON state (device_no, received_ms);
-CREATE TABLE IF NOT EXISTS last_position (
-    device_no INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, lat_e6 INTEGER NOT NULL,
-    lon_e6 INTEGER NOT NULL, speed_cms INTEGER, course_deg INTEGER, accuracy_m INTEGER,
-    clock TEXT NOT NULL, received_ms INTEGER NOT NULL, epoch INTEGER NOT NULL,
-    seq INTEGER NOT NULL, late INTEGER NOT NULL, dated INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS last_reading (
-    device_no INTEGER NOT NULL, sensor TEXT NOT NULL, at_ms INTEGER NOT NULL,
-    value INTEGER NOT NULL, clock TEXT NOT NULL, received_ms INTEGER NOT NULL,
-    dated INTEGER NOT NULL, PRIMARY KEY (device_no, sensor)) WITHOUT ROWID;
-"""
-# A dated row never gives way to an undated one, and nothing goes backwards.
-_NEWER = "WHERE (excluded.dated, excluded.at_ms) > (dated, at_ms)"
-_PUT_POSITION = f"""
-INSERT INTO last_position VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)
-ON CONFLICT (device_no) DO UPDATE SET
-    at_ms=excluded.at_ms, lat_e6=excluded.lat_e6, lon_e6=excluded.lon_e6,
-    speed_cms=excluded.speed_cms, course_deg=excluded.course_deg,
-    accuracy_m=excluded.accuracy_m, clock=excluded.clock, received_ms=excluded.received_ms,
-    epoch=excluded.epoch, seq=excluded.seq, late=excluded.late, dated=excluded.dated {_NEWER}
-"""  # noqa: S608 - constants of this file
-_PUT_READING = f"""
-INSERT INTO last_reading VALUES (?,?,?,?,?,?,?)
-ON CONFLICT (device_no, sensor) DO UPDATE SET
-    at_ms=excluded.at_ms, value=excluded.value, clock=excluded.clock,
-    received_ms=excluded.received_ms, dated=excluded.dated {_NEWER}
-"""  # noqa: S608 - constants of this file
 
 
 class SqliteTelemetry:
@@ -96,9 +53,9 @@ class SqliteTelemetry:
     ) -> None:
         """See Telemetry.write."""
         with self._writing, self._transaction() as connection:
-            number = self._number_of(
-                connection, {row.device for row in (*tracks, *readings, *states)}
-            )
+            devices = {row.device for row in tracks}
+            devices.update([row.device for row in readings], [row.device for row in states])
+            number = self._number_of(connection, devices)
             connection.executemany(
                 "INSERT OR IGNORE INTO track VALUES (NULL,?,?,?,?,?,?,?,?)",
                 [
@@ -119,8 +76,8 @@ class SqliteTelemetry:
                 "INSERT INTO state VALUES (NULL,?,?,?)",
                 [(number[r.device], r.received_ms, json.dumps(r.state)) for r in states],
             )
-            connection.executemany(_PUT_POSITION, _last_positions(number, tracks))
-            connection.executemany(_PUT_READING, _last_readings(number, readings))
+            connection.executemany(PUT_POSITION, _last_positions(number, tracks))
+            connection.executemany(PUT_READING, _last_readings(number, readings))
 
     def last_positions(self, devices: Collection[str] | None = None) -> list[Position]:
         """See Telemetry.last_positions."""
@@ -129,7 +86,7 @@ class SqliteTelemetry:
             " received_ms, epoch, seq, late"
         )
         rows = self._of_devices("last_position", columns, devices)
-        return [Position(*row[:-1], bool(row[-1])) for row in rows]
+        return [Position._make((*row[:-1], bool(row[-1]))) for row in rows]
 
     def last_readings(self, devices: Collection[str] | None = None) -> list[ReadingPoint]:
         """See Telemetry.last_readings."""
@@ -226,8 +183,22 @@ class SqliteTelemetry:
         self._connections.append(connection)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
-        connection.executescript(_SCHEMA)
+        self._prepare(connection)
         return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Lay down the tables in an empty file; refuse a file of another version."""
+        if _version(connection) == VERSION:
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        version = _version(connection)
+        if version == 0:
+            for statement in SCHEMA.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version={VERSION}")
+        connection.execute("COMMIT")
+        if version not in (0, VERSION):
+            raise StorageError(f"{self._path} has version {version}, this program reads {VERSION}")
 
     def _number_of(self, connection: sqlite3.Connection, devices: set[str]) -> dict[str, int]:
         unknown = [(device,) for device in devices if device not in self._numbers]
@@ -265,23 +236,32 @@ class SqliteTelemetry:
             return rows
 
 
+def _version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
 def _last_positions(number: dict[str, int], tracks: Sequence[TrackRow]) -> list[tuple[Any, ...]]:
-    newest: dict[str, TrackRow] = {}
+    newest: dict[str, tuple[Mark, TrackRow]] = {}
     for row in tracks:
+        mark = Mark(row.clock > 0, row.epoch, row.seq, row.last_ms, row.received_ms)
         known = newest.get(row.device)
-        if known is None or (row.clock > 0, row.last_ms) > (known.clock > 0, known.last_ms):
-            newest[row.device] = row
+        if known is None or is_newer(mark, known[0]):
+            newest[row.device] = mark, row
     return [
-        (number[device], *last_position(row)[1:], row.clock > 0) for device, row in newest.items()
+        (number[device], *last_position(row)[1:], mark.dated)
+        for device, (mark, row) in newest.items()
     ]
 
 
 def _last_readings(number: dict[str, int], rows: Sequence[ReadingRow]) -> list[tuple[Any, ...]]:
     return [
         (number[row.device], point.sensor, point.at_ms, point.value, point.clock,
-         point.received_ms, row.clock > 0)
+         point.received_ms, row.epoch, seq, row.clock > 0)
         for row in rows
-        for point in reading_points(row.device, row.record, row.clock, row.received_ms)
+        for seq, point in enumerate(
+            reading_points(row.device, row.record, row.clock, row.received_ms), row.seq
+        )
     ]  # fmt: skip
 
 
