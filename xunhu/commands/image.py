@@ -1,0 +1,83 @@
+"""`xunhu image`: a whole 4 MB flash image for one board."""
+
+from pathlib import Path
+
+import click
+
+from provisioning import configuration, devices
+from provisioning.application import boards, build_application
+from provisioning.authority import Authority
+from provisioning.image import compose_image, load_official
+from xunhu.commands.device import BY, now_ms, opened_registry
+from xunhu.home import Home
+
+
+@click.command()
+@click.option("--board", required=True, type=click.Choice(boards()))
+@click.option(
+    "--micropython",
+    "official",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The official MicroPython image for this board; its hash is checked.",
+)
+@click.option(
+    "--wifi",
+    "networks",
+    multiple=True,
+    metavar="NAME[:PASSWORD]",
+    help="A network to join; repeat it for more, in order.",
+)
+@click.option("--broker", required=True, metavar="HOST:PORT", help="As the board reaches it.")
+@click.option(
+    "--broker-name",
+    required=True,
+    metavar="NAME",
+    help="The name in the broker's certificate (xunhu up --name).",
+)
+@click.option("--device", "device_id", required=True, metavar="ID", help="t-... or s-...")
+@click.option("--duty", is_flag=True, help="A new terminal starts on duty.")
+@click.option("--output", "-o", required=True, type=click.Path(dir_okay=False, path_type=Path))
+def image(  # noqa: PLR0913, PLR0917 - one for each option
+    board: str,
+    official: Path,
+    networks: tuple[str, ...],
+    broker: str,
+    broker_name: str,
+    device_id: str,
+    duty: bool,
+    output: Path,
+) -> None:
+    """Register a device, issue its certificate and compose its flash image. 生成整机烧录镜像.
+
+    Write it with: esptool write-flash 0 OUTPUT
+    """
+    host, port = configuration.parse_address(broker)
+    config = configuration.DeviceConfig(
+        broker_host=host,
+        broker_port=port,
+        broker_name=broker_name,
+        device_kind="terminal" if device_id.startswith("t-") else "sensor_node",
+        networks=tuple(configuration.parse_network(text) for text in networks),
+        duty=duty,
+    )
+    micropython = load_official(official)
+    application = build_application(board)
+    authority = Authority.open(Home.from_environment().folder)
+    with opened_registry() as registry:
+        new = devices.NewDevice(device_id)
+        devices.ensure_device(registry, new, by=BY, now_ms=now_ms())
+        identity = devices.issue_identity(registry, authority, device_id, by=BY, now_ms=now_ms())
+    content = compose_image(
+        device_id=device_id,
+        identity=identity,
+        ca_der=authority.devices_ca_der,
+        config=config,
+        application=application,
+        official=micropython,
+    )
+    # It holds a private key: nobody else may read it.
+    output.touch(mode=0o600)
+    output.write_bytes(content)
+    click.echo(f"{output}: {len(content)} bytes for {device_id}")
+    click.echo(f"write it with: esptool write-flash 0 {output}")
