@@ -187,6 +187,10 @@ class Authority:
             self._issue_files(self._services, "broker", "services-listener", local),
         )
 
+    def issue_web(self, names: Sequence[str]) -> ServiceIdentity:
+        """Return the identity of the console's HTTPS, made anew when the names changed."""
+        return self._issue_files(self._services, "web", "console", names)
+
     def _issue_files(
         self,
         authority: "_CertificateAuthority",

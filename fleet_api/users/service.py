@@ -63,6 +63,28 @@ def reset_password(registry: Registry, name: str) -> str:
     return password
 
 
+def ensure_demo_operator(registry: Registry, name: str, password: str) -> None:
+    """Make, or make usable again, the demo's operator; only `xunhu up --demo` asks for it."""
+    password_hash = Passwords().hash(password)
+    now_ms = wall_clock_ms()
+    with registry.begin() as session:
+        user = repository.by_name(session, name)
+        if user is None:
+            user = User(name=name, role="operator", created_ms=now_ms, password_hash="")
+            session.add(user)
+        user.password_hash = password_hash
+        user.disabled_ms = None
+
+
+def disable_demo_operator(registry: Registry, name: str) -> None:
+    """A home that was a demo once keeps no account with a printed password."""
+    with registry.begin() as session:
+        user = repository.by_name(session, name)
+        if user is not None and user.disabled_ms is None:
+            user.disabled_ms = wall_clock_ms()
+            sessions.remove_all(session, user.id)
+
+
 def create(unit: Unit, wanted: NewUser, password_hash: str) -> UserOut:
     """Add an account.
 
