@@ -1,14 +1,10 @@
 """The sensor node: readings in batches, alarms with threshold, hysteresis and mute."""
 
-import asyncio
-
 from device.domain import indications
 from device.domain.alarm import Alarm
-from wire_protocol import sensors
+from wire_protocol import readings_encode, sensors
 from wire_protocol.errors import WireError
 from wire_protocol.readings_encode import Reading
-
-TICK_MS = 500
 
 
 class SensorNode:
@@ -33,8 +29,7 @@ class SensorNode:
         self._began_ms = 0
 
     def start(self) -> None:
-        """Add the task."""
-        self.station.supervisor.add("sensors", self._measure, 30)
+        """Begin."""
         self._show()
 
     def state(self) -> dict:
@@ -71,36 +66,28 @@ class SensorNode:
     def on_puback(self, token: tuple) -> None:
         """Nothing waits for the broker here."""
 
-    def keep_house(self) -> None:
-        """Called every few seconds."""
-        self._show()
+    def on_expired(self, command: str) -> None:
+        """No command waits here."""
 
-    # Task: lives as long as the device.
-    async def _measure(self, beat) -> None:
-        while True:
-            beat()
-            now = self.station.clock.uptime_ms()
-            for sensor in self._settings.sensors:
-                if now >= self._due_ms[sensor.name]:
-                    self._due_ms[sensor.name] = now + sensor.period_s * 1000
-                    self._read(sensor.name, now)
-            batch = self._batch
-            if batch and (
-                len(batch) >= self._settings.batch_fixes
-                or now - self._began_ms >= self._settings.batch_s * 1000
-            ):
-                self._seal()
-            self.station.orders.expire()
-            await asyncio.sleep_ms(TICK_MS)
+    def on_tick(self) -> None:
+        """A second has passed."""
+        now = self.station.clock.uptime_ms()
+        for sensor in self._settings.sensors:
+            if now >= self._due_ms[sensor.name]:
+                self._due_ms[sensor.name] = now + sensor.period_s * 1000
+                self._read(sensor.name, now)
+        batch = self._batch
+        if batch and (
+            len(batch) >= self._settings.batch_fixes
+            or now - self._began_ms >= self._settings.batch_s * 1000
+        ):
+            self._seal()
+        self._show()
 
     def _read(self, name: str, now: int) -> None:
         value = self._board.sensor_read(name)
         code = sensors.code(name)
-        try:
-            if value is None:
-                raise WireError("nothing read")
-            sensors.check_value(code, value)
-        except WireError:
+        if not _is_sound(code, value):
             self._unread.add(name)
             return
         self._unread.discard(name)
@@ -127,10 +114,18 @@ class SensorNode:
     def _seal(self) -> None:
         batch, self._batch = self._batch, []
         if batch:
-            self.station.logbook.readings(self._quality, batch)
+            self.station.logbook.batch("reading", readings_encode.encode, self._quality, batch)
 
     def _show(self) -> None:
         now = self.station.clock.uptime_ms()
         loud = [n for n, a in self._alarms.items() if a.raised and not a.muted_s(now)]
         indications.show(self._board, "alarm" if loud else "off", False, again=bool(loud))
         self._board.screen(tuple(["ALARM " + name for name in loud]))
+
+
+def _is_sound(code: int, value: int | None) -> bool:
+    """Say whether a sensor can read this value; None is no value."""
+    try:
+        return value is not None and sensors.check_value(code, value) is None
+    except WireError:
+        return False

@@ -13,7 +13,9 @@ _NUMBERS = {
 }
 PERIOD_S = (10, 1, 3_600)
 
-Settings = namedtuple("Settings", tuple(_NUMBERS) + ("duty", "silent", "sensors"))
+Settings = namedtuple(
+    "Settings", ("sos_hold_ms", "batch_fixes", "batch_s", "state_s", "duty", "silent", "sensors")
+)
 Sensor = namedtuple("Sensor", ("name", "period_s", "threshold", "hysteresis", "below"))
 
 
@@ -33,14 +35,14 @@ def read(config: dict) -> Settings:
         *values,
         config.get("duty") is True,
         config.get("silent") is True,
-        [_sensor(name, sensors[name]) for name in sensors]
+        [_sensor(name, sensors[name]) for name in sensors],
     )
 
 
 def _sensor(name: str, config: dict) -> Sensor:
     threshold = config.get("threshold")
     hysteresis = config.get("hysteresis", 0)
-    if threshold is not None and not isinstance(threshold, int) or not isinstance(hysteresis, int):
+    if not (threshold is None or isinstance(threshold, int)) or not isinstance(hysteresis, int):
         raise SettingsError("sensor {}: threshold {} {}".format(name, threshold, hysteresis))
     period_s = _number(config, "period_s", PERIOD_S)
     return Sensor(name, period_s, threshold, hysteresis, config.get("below") is True)

@@ -4,8 +4,8 @@ import asyncio
 import gc
 import json
 
-from device import settings as configuration
 from device.errors import SettingsError
+from device.late import forget
 from device.services.station import Station
 
 # Small and often: the heap of the chip grows in pieces, and a big hole is worth keeping.
@@ -24,14 +24,20 @@ def make(board) -> Station:
         SettingsError: The board's configuration or the build's data cannot be used.
     """
     gc.threshold(GC_THRESHOLD_BYTES)
-    settings = configuration.read(board.config)
+    from device.settings import read
+
+    settings = read(board.config)
+    forget("device.settings")
     if board.config.get("device_kind") == "sensor_node":
-        from device.sensor_node import SensorNode as Kind
+        from device.sensor_node import SensorNode
+
+        kind = SensorNode(board, settings)
     elif board.config.get("device_kind") == "terminal":
-        from device.terminal import Terminal as Kind
+        from device.terminal import Terminal
+
+        kind = Terminal(board, settings)
     else:
         raise SettingsError("device_kind is {}".format(board.config.get("device_kind")))
-    kind = Kind(board, settings)
     station = Station(board, settings, _build(), kind)
     kind.station = station
     kind.start()

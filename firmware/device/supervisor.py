@@ -11,7 +11,7 @@ LONGEST_REST_MS = 30_000
 STABLE_MS = 60_000  # A task that lived this long starts again at the first rest.
 CRASHES_MAX = 8
 TRACE_CHARS_MAX = 240  # The end of a traceback: the last two lines and what was raised.
-_NAME, _START, _LIMIT, _BEAT = 0, 1, 2, 3
+_NAME, _START, _LIMIT, _BEAT, _TASK = 0, 1, 2, 3, 4
 
 
 class Supervisor:
@@ -39,13 +39,13 @@ class Supervisor:
             limit_s: Longest time between two calls of `beat`; None for a task that waits for the
                 outside world and is well as long as it has not crashed.
         """
-        self._tasks.append([name, start, limit_s, self._board.uptime_ms()])
+        self._tasks.append([name, start, limit_s, self._board.uptime_ms(), None])
 
     async def run(self) -> None:
         """Run all tasks for ever."""
         watchdog = self._board.watchdog(WATCHDOG_MS)
         for row in self._tasks:
-            asyncio.create_task(self._keep(row))
+            row[_TASK] = asyncio.create_task(self._keep(row))
         while True:
             if not self.late():
                 watchdog.feed()

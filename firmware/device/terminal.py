@@ -8,10 +8,9 @@ from device.domain.recorder import Recorder
 from device.domain.sos import IDLE, Sos
 from device.services.station import position
 from wire_protocol import clock as quality
-from wire_protocol import device_messages
+from wire_protocol import device_messages, track_encode
 from wire_protocol.track_encode import Fix
 
-TICK_MS = 1_000
 READ_BYTES = 256  # At 9600 baud a quarter of a second.
 QUIET_MS = 120  # Receivers send an epoch in one go: after this silence it is over.
 FRESH_MS = 10_000  # A fix as young as this answers `locate` at once.
@@ -50,7 +49,6 @@ class Terminal:
         add("epochs", self._end_epochs, None)
         add("sos", self._raise_sos, None)
         add("buttons", self._listen, None)
-        add("tick", self._tick, 30)
         duty = station.kept.load("duty")
         if duty is None:
             self._set_duty(self._settings.duty, "boot")
@@ -121,9 +119,19 @@ class Terminal:
         if token == ("event", self._sos.epoch, self._sos.last):
             self._apply("puback")
 
-    def keep_house(self) -> None:
-        """Called every few seconds."""
+    def on_tick(self) -> None:
+        """A second has passed."""
+        self._seal_if_due()
+        now = self.station.clock.uptime_ms()
+        for command in [c for c in self._locating if self._locating[c] <= now]:
+            del self._locating[command]
+            self.station.orders.finish(command, "failed", "no fix")
         self._show(again=False)
+
+    def on_expired(self, command: str) -> None:
+        """A command that waited has been answered as expired."""
+        self._locating.pop(command, None)
+        self._messages = [row for row in self._messages if row[0] != command]
 
     # SOS.
 
@@ -249,7 +257,7 @@ class Terminal:
     def _seal(self) -> None:
         quality_code, fixes = self._recorder.take()
         if fixes:
-            self.station.logbook.track(quality_code, fixes)
+            self.station.logbook.batch("track", track_encode.encode, quality_code, fixes)
 
     def _is_fresh(self) -> bool:
         now = self.station.clock.uptime_ms()
@@ -346,19 +354,3 @@ class Terminal:
     async def _press_after_hold(self) -> None:
         await asyncio.sleep_ms(self._settings.sos_hold_ms)
         self._held.set()
-
-    async def _tick(self, beat) -> None:
-        while True:
-            beat()
-            self._seal_if_due()
-            now = self.station.clock.uptime_ms()
-            for command in [c for c in self._locating if self._locating[c] <= now]:
-                del self._locating[command]
-                self.station.orders.finish(command, "failed", "no fix")
-            late = self.station.orders.expire()
-            if late:
-                for command in late:
-                    self._locating.pop(command, None)
-                self._messages = [row for row in self._messages if row[0] not in late]
-                self._show(again=False)
-            await asyncio.sleep_ms(TICK_MS)

@@ -170,7 +170,9 @@ class MicroPython:
             except queue.Empty:
                 line = None
             if line is None:
-                raise AssertionError(f"waited for {what}; it said:\n" + "\n".join(self.lines[-60:]))
+                raise AssertionError(
+                    f"waited for {what}; it said:\n" + "\n".join(self.lines[-60:])
+                )
             self.lines.append(line)
             if line[:1] in "[{":
                 found = json.loads(line)

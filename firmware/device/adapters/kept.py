@@ -17,7 +17,7 @@ class Kept:
         self._folder = folder
         self.fault = False
 
-    def load(self, name: str, default=None):
+    def load(self, name: str, default: object = None) -> object:
         """Return what was saved last, or `default` if nothing was or it cannot be read."""
         try:
             with open(self._path(name), "rb") as file:

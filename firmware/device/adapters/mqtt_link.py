@@ -8,10 +8,11 @@ down. Everybody else only posts: `publish` never waits and never touches the soc
 import asyncio
 import random
 
-import tls
+from device.adapters.mqtt_wire import Wire
 from device.domain import mqtt_packets as packets
 from device.domain.backoff import Backoff
 from device.errors import DeviceError, PeerError
+from device.late import forget
 
 KEEPALIVE_S = 120
 SENT_GAP_MS = 100_000  # A ping after this long without a word of ours; below the keepalive.
@@ -20,13 +21,9 @@ URGENT_GAP_MS = 15_000  # While an SOS is open a dead connection must show soon.
 ANSWER_MS = 10_000  # For PINGRESP, and for PUBACK before the first repetition.
 REPEATS_MAX = 3  # Unanswered repetitions of one PUBLISH before the connection counts as dead.
 OPEN_MS = 45_000  # Network (20 s), name, TCP, TLS on a slow chip, CONNACK, SUBACK: all together.
-WRITE_MS = 15_000
-CLOSE_MS = 2_000
 OUTBOX_MAX = 4  # Posted and not yet written; short, so that an SOS overtakes all but these.
 FLYING_MAX = 8  # QoS 1 messages without their PUBACK.
 
-_IPPROTO_TCP = 6
-_TCP_NODELAY = 1
 # A failed certificate check is a ValueError on MicroPython.
 _EXPECTED = (OSError, ValueError, DeviceError, asyncio.TimeoutError)
 
@@ -41,7 +38,9 @@ class Link:
     """
 
     def __init__(self, board, owner) -> None:
-        """Owner gives `will(connection) -> bytes` and takes `on_up()`, `on_room()`,
+        """Begin without a connection.
+
+        Owner gives `will(connection) -> bytes` and takes `on_up()`, `on_room()`,
         `on_message(kind, payload)` and `on_puback(token)`; all of them plain functions.
         """
         self.up = asyncio.Event()
@@ -52,9 +51,7 @@ class Link:
         self._prefix = "xh/1/" + board.device_id
         self._backoff = Backoff(random.randrange)
         self._urgent = False
-        self._context = None
-        self._stream = None
-        self._buffer = memoryview(bytearray(packets.PACKET_BYTES_MAX))
+        self._wire = Wire(board.uptime_ms)
         self._outbox = []
         self._flying = {}  # packet id -> [token, packet, sent_ms, repeats]
         self._packet_id = 0
@@ -62,16 +59,18 @@ class Link:
         self._down = asyncio.Event()
         self._error = None
         self._hurry = asyncio.Event()
-        self._granted = False
-        self._sent_ms = self._heard_ms = 0
         self._ping_ms = None
 
     def set_urgent(self, urgent: bool) -> None:
-        """While an SOS is open: shorter pings, shorter back-off, and no waiting out the present one."""
+        """While an SOS is open: shorter pings and back-off, and no waiting out the present one."""
         self._urgent = urgent
         self._posted.set()
         if urgent:
             self._hurry.set()
+
+    def poke(self) -> None:
+        """To be called about once a second: time has passed."""
+        self._posted.set()
 
     def publish(self, kind: str, payload: bytes, qos: int, token=None) -> bool:
         """Post one message; `state` is retained, nothing else is.
@@ -107,7 +106,7 @@ class Link:
 
     def is_flying(self, token) -> bool:
         """Say whether a message with this token still lacks its PUBACK."""
-        return any([entry[0] == token for entry in self._flying.values()])
+        return any(entry[0] == token for entry in self._flying.values())
 
     # Started by the supervisor; lives as long as the device. Expected failures end in the next
     # try; anything else passes to the supervisor, which starts this again.
@@ -119,7 +118,10 @@ class Link:
             wait_ms = self._backoff.after(lived_ms, self._urgent)
             beat()
             self._hurry.clear()
-            await _wait(self._hurry, wait_ms)
+            try:
+                await asyncio.wait_for_ms(self._hurry.wait(), wait_ms)
+            except asyncio.TimeoutError:
+                pass
 
     async def _live(self) -> int:
         """One connection from open to close; returns the ms it lived, 0 if it never came up."""
@@ -152,52 +154,20 @@ class Link:
         return 0 if up_ms is None else self._board.uptime_ms() - up_ms
 
     async def _open(self) -> None:
-        config = self._board.config
-        await self._board.network_up()
-        # getaddrinfo inside blocks; with an address instead of a name it does not ask anyone.
-        raw, _ = await asyncio.open_connection(config["broker_host"], config["broker_port"])
-        self._stream = raw
-        # Small packets one after the other must not wait for each other's acknowledgement.
-        raw.s.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
-        if self._context is None:
-            self._context = self._make_context()
-        wrapped = self._context.wrap_socket(
-            raw.s, server_hostname=config["broker_name"], do_handshake_on_connect=False
-        )
-        wrapped.setblocking(False)
-        self._stream = asyncio.StreamReader(wrapped)
-        self._granted = False
+        from device.adapters.mqtt_open import open_wire
+
+        try:
+            will = self._owner.will(self.connection)
+            await open_wire(self._wire, self._board, KEEPALIVE_S, will, self._next_id())
+        finally:
+            forget("device.adapters.mqtt_open")
         self._ping_ms = None
-        will = self._owner.will(self.connection)
-        await self._write(
-            packets.connect(self._board.device_id, KEEPALIVE_S, self._prefix + "/up/state", will)
-        )
-        first, body = await self._receive()
-        if first != packets.CONNACK:
-            raise PeerError("first packet {:#x}, not CONNACK".format(first))
-        packets.check_connack(body)
-        self._packet_id = self._next_id()
-        await self._write(packets.subscribe(self._packet_id, self._prefix + "/down/+"))
-        while not self._granted:
-            self._take(*await self._receive())
         for packet_id in self._flying:
             self._flying[packet_id][3] = 0
             self._repeat(packet_id)
 
-    def _make_context(self):
-        context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-        context.verify_mode = tls.CERT_REQUIRED
-        context.load_cert_chain(self._board.certificate_der, self._board.key_der)
-        context.load_verify_locations(self._board.ca_der)
-        return context
-
     def _close(self) -> None:
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            try:
-                stream.s.close()
-            except OSError:
-                pass  # It is gone already; there is nobody to tell.
+        self._wire.close()
         self._outbox.clear()
         for packet_id in [p for p in self._flying if self._flying[p][0] is None]:
             del self._flying[packet_id]
@@ -217,46 +187,36 @@ class Link:
     # Lives as long as one connection.
     async def _read_all(self) -> None:
         while True:
-            self._take(*await self._receive())
+            self._take(*await self._wire.receive())
 
-    # Lives as long as one connection. Also the pulse: it wakes when a ping or a repetition is due.
+    # Lives as long as one connection. Also its pulse: pings and repetitions begin here.
     async def _write_all(self) -> None:
         while True:
+            self._post_due()
             while self._outbox:
-                await self._write(self._outbox.pop(0))
+                await self._wire.write(self._outbox.pop(0))
                 self._owner.on_room()
-            wait_ms = self._until_due()
-            if wait_ms > 0:
-                self._posted.clear()
-                await _wait(self._posted, wait_ms)
+            self._posted.clear()
+            await self._posted.wait()
 
-    def _until_due(self) -> int:
-        """Do what is due now; return ms until the next thing is."""
+    def _post_due(self) -> None:
+        """Post the ping or the repetition that is due; PeerError when patience is at its end."""
         now = self._board.uptime_ms()
         sent_gap, heard_gap = SENT_GAP_MS, HEARD_GAP_MS
         if self._urgent:
             sent_gap = heard_gap = URGENT_GAP_MS
-        due = min(self._sent_ms + sent_gap, self._heard_ms + heard_gap)
         if self._ping_ms is not None:
-            due = self._ping_ms + ANSWER_MS
-            if self._heard_ms > self._ping_ms:
-                self._ping_ms = None
-                return 0
-            if now >= due:
+            if now >= self._ping_ms + ANSWER_MS:
                 raise PeerError("no answer in {} ms".format(ANSWER_MS))
-        elif now >= due:
+        elif now >= min(self._wire.sent_ms + sent_gap, self._wire.heard_ms + heard_gap):
             self._ping_ms = now
             self._outbox.append(packets.PINGREQ_PACKET)
-            return 0
         for packet_id in self._flying:
             entry = self._flying[packet_id]
             if now >= entry[2] + ANSWER_MS:
                 if entry[3] >= REPEATS_MAX:
                     raise PeerError("no PUBACK after {} repetitions".format(REPEATS_MAX))
                 self._repeat(packet_id)
-                return 0
-            due = min(due, entry[2] + ANSWER_MS)
-        return due - now
 
     def _repeat(self, packet_id: int) -> None:
         entry = self._flying[packet_id]
@@ -280,6 +240,9 @@ class Link:
                 return self._packet_id
 
     def _take(self, first: int, body: memoryview) -> None:
+        if self._ping_ms is not None:
+            # Whatever it is, it answers the ping.
+            self._ping_ms = None
         kind = first & 0xF0
         if kind == packets.PUBLISH:
             topic, packet_id, payload = packets.split_publish(first, body)
@@ -295,54 +258,8 @@ class Link:
             if entry is not None and entry[0] is not None:
                 self._owner.on_puback(entry[0])
             self._owner.on_room()
-        elif kind == packets.SUBACK:
-            packets.check_suback(body, self._packet_id)
-            self._granted = True
         elif kind != packets.PINGRESP:
             raise PeerError("packet {:#x} is not for a client".format(first))
-
-    async def _write(self, packet) -> None:
-        stream = self._stream
-        stream.write(packet)
-        if stream.out_buf:
-            await asyncio.wait_for_ms(stream.drain(), WRITE_MS)
-        self._sent_ms = self._board.uptime_ms()
-
-    async def _receive(self) -> tuple:
-        """Return (first byte, body) of one packet; the body is good until the next call."""
-        view = self._buffer
-        await self._fill(view[:2])
-        first, size, shift = view[0], view[1] & 0x7F, 0
-        while view[1] & 0x80:
-            shift += 7
-            if shift >= 7 * packets.LENGTH_BYTES_MAX:
-                raise PeerError("remaining length of more than 4 bytes")
-            await self._fill(view[1:2])
-            size |= (view[1] & 0x7F) << shift
-        if size > len(view):
-            raise PeerError("packet of {} bytes, not 0..{}".format(size, len(view)))
-        await self._fill(view[:size])
-        self._heard_ms = self._board.uptime_ms()
-        if self._ping_ms is not None:
-            self._ping_ms = None
-            self._posted.set()
-        return first, view[:size]
-
-    async def _fill(self, view: memoryview) -> None:
-        start = 0
-        while start < len(view):
-            count = await self._stream.readinto(view[start:])
-            if count == 0:
-                raise OSError("closed by the broker")
-            if count:  # None: the bytes that came were TLS's own.
-                start += count
-
-
-async def _wait(event, wait_ms: int) -> None:
-    try:
-        await asyncio.wait_for_ms(event.wait(), wait_ms)
-    except asyncio.TimeoutError:
-        pass
 
 
 def _words(error) -> str:

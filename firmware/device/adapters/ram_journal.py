@@ -8,7 +8,7 @@ no SOS.
 import os
 import struct
 
-from device.adapters.journal import FAMILIES, SOS, STREAM_OF
+from device.adapters.segments import FAMILIES, SOS, STREAM_OF
 from device.errors import JournalFull
 
 ENTRIES_MAX = 24  # About 8 KB of records.
@@ -21,7 +21,7 @@ class RamJournal:
         self.epoch = struct.unpack("<I", os.urandom(4))[0]
         self.dropped = dropped
         self._entries = []  # (family, seq, count, record), oldest first
-        self._next = {stream: 1 for stream in FAMILIES}
+        self._next = dict.fromkeys(FAMILIES, 1)
 
     def next_seq(self, stream: str) -> int:
         """As in `Journal`."""
@@ -61,7 +61,7 @@ class RamJournal:
 
     def is_held(self, stream: str, seq: int) -> bool:
         """As in `Journal`."""
-        return any([row[1] == seq and STREAM_OF[row[0]] == stream for row in self._entries])
+        return any(row[1] == seq and STREAM_OF[row[0]] == stream for row in self._entries)
 
     def receive(self, stream: str, upto: int, singles: list) -> None:
         """As in `Journal`."""

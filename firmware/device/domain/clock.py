@@ -21,7 +21,7 @@ class ClockLadder:
     """
 
     def __init__(self, built_s: int) -> None:
-        """Start at the build date, which counts as no knowledge: it only bounds what is believed."""
+        """Start at the build date: no knowledge, only a bound for what is believed."""
         self.quality = quality.NONE
         self.steps = 0
         self._built_s = built_s

@@ -5,23 +5,29 @@ length, so that each is known by sight alone, by touch alone and by ear alone:
 open: one long; sent: two short; stored: three short; taken: two long; help: long, short, long.
 """
 
-_S, _L = 150, 600  # Short, long.
-
-# name -> (light, vibration and tone)
+# name -> (light, vibration and tone): on and off in turn, in units of 50 ms. Written as texts
+# because nested tuples would take five times the memory.
 PATTERNS = {
-    "off": ((), ()),
-    "duty_on": (((50, 4950),), ((_S, 0),)),
-    "duty_off": ((), ((_L, 0),)),
-    "open": (((100, 100),), ((1000, 0),)),
-    "sent": (((_S, _S), (_S, 1000)), ((_S, _S), (_S, 0))),
-    "stored": (((_S, _S), (_S, _S), (_S, 1000)), ((_S, _S), (_S, _S), (_S, 0))),
-    "taken": (((_L, _L), (_L, 1500)), ((_L, 300), (_L, 0))),
-    "help": (((_L, _S), (_S, _S), (_L, 2000)), ((_L, 200), (_S, 200), (_L, 0))),
-    "closed": ((), ((_S, _S),) * 4),
-    "message": (((_S, 2850),), ((_S, 100), (_S, 600)) * 2),
-    "alarm": (((300, 300),), ((500, 500),) * 10),
-    "fault": (((50, 150), (50, 2750)), ((50, 50),) * 5),
+    "off": ("", ""),
+    "duty_on": ("1 99", "3 0"),
+    "duty_off": ("", "12 0"),
+    "open": ("2 2", "20 0"),
+    "sent": ("3 3 3 20", "3 3 3 0"),
+    "stored": ("3 3 3 3 3 20", "3 3 3 3 3 0"),
+    "taken": ("12 12 12 30", "12 6 12 0"),
+    "help": ("12 3 3 3 12 40", "12 4 4 4 12 0"),
+    "closed": ("", "3 3 3 3 3 3 3 0"),
+    "message": ("3 57", "3 2 3 12 3 2 3 0"),
+    "alarm": ("6 6", "10 10 10 10 10 10 10 0"),
+    "fault": ("1 3 1 55", "1 1 1 1 1 1 1 1 1 0"),
 }
+_UNIT_MS = 50
+
+
+def pattern(text: str) -> tuple:
+    """Return a pattern as boards take it: pairs of (on, off) in ms."""
+    times = [int(word) * _UNIT_MS for word in text.split()]
+    return tuple([(times[i], times[i + 1]) for i in range(0, len(times), 2)])
 
 
 def show(board, name: str, silent: bool, again: bool = True) -> None:
@@ -33,7 +39,7 @@ def show(board, name: str, silent: bool, again: bool = True) -> None:
         silent: Vibration only: no light and no tone may betray the wearer.
         again: False sets the light alone, as after a restart.
     """
-    light, once = PATTERNS[name]
+    light, once = [pattern(text) for text in PATTERNS[name]]
     board.light(() if silent else light)
     if again:
         board.vibrate(once)

@@ -1,6 +1,7 @@
-"""MQTT 3.1.1 packets, as far as a device needs them: bytes in, bytes out, no I/O.
+"""MQTT 3.1.1 packets of a connection that is up: bytes in, bytes out, no I/O.
 
-Names and numbers are those of the OASIS standard "MQTT Version 3.1.1", chapters 2 and 3.
+Names and numbers are those of the OASIS standard "MQTT Version 3.1.1", chapters 2 and 3; the
+packets that open a connection are in `mqtt_greetings`.
 """
 
 from device.errors import PeerError
@@ -12,28 +13,20 @@ SUBACK = 0x90
 PINGRESP = 0xD0
 
 PINGREQ_PACKET = b"\xc0\x00"
-DISCONNECT_PACKET = b"\xe0\x00"
 
 # The longest message for a device: a receipt with 32 singles in each of four streams, or a command
 # whose 240 bytes of text are all escaped; both stay below 1,600 bytes.
-PACKET_BYTES_MAX = 2048
+PACKET_BYTES_MAX = 1792
 TOPIC_BYTES_MAX = 96
 LENGTH_BYTES_MAX = 4  # 2.2.3: the remaining length takes four bytes at most.
 
-_REFUSED = ("", "protocol version", "client id", "server unavailable", "user", "not authorised")
 
-
-def connect(client_id: str, keepalive_s: int, will_topic: str, will: bytes) -> bytes:
-    """Return CONNECT: clean session, a retained will of QoS 1; the certificate is the login."""
-    # 3.1.2.3: will retain 0x20, will QoS 1 0x08, will flag 0x04, clean session 0x02.
-    head = b"\x00\x04MQTT\x04\x2e" + keepalive_s.to_bytes(2, "big")
-    return _packet(0x10, head + _text(client_id) + _text(will_topic) + _sized(will))
-
-
-def publish(topic: str, payload: bytes, qos: int, packet_id: int, retain: bool) -> bytes:
+def publish(topic: str, payload: bytes, qos: int, packet_id: int, retain: bool) -> bytearray:
     """Return PUBLISH; `packet_id` counts only with QoS 1."""
     number = packet_id.to_bytes(2, "big") if qos else b""
-    return _packet(PUBLISH | qos << 1 | (1 if retain else 0), _text(topic) + number + payload)
+    return pack(
+        PUBLISH | qos << 1 | (1 if retain else 0), sized(topic.encode()) + number + payload
+    )
 
 
 def mark_duplicate(packet: bytearray) -> None:
@@ -44,26 +37,6 @@ def mark_duplicate(packet: bytearray) -> None:
 def puback(packet_id: int) -> bytes:
     """Return PUBACK."""
     return b"\x40\x02" + packet_id.to_bytes(2, "big")
-
-
-def subscribe(packet_id: int, topic: str) -> bytes:
-    """Return SUBSCRIBE for one topic filter with QoS 1."""
-    return _packet(0x82, packet_id.to_bytes(2, "big") + _text(topic) + b"\x01")
-
-
-def check_connack(body: bytes) -> None:
-    """Raise PeerError unless this CONNACK accepts a clean session."""
-    if len(body) != 2 or body[0] != 0:
-        raise PeerError("CONNACK of {} bytes, flags not 0".format(len(body)))
-    if body[1]:
-        reason = _REFUSED[body[1]] if body[1] < len(_REFUSED) else str(body[1])
-        raise PeerError("CONNECT refused: " + reason)
-
-
-def check_suback(body: bytes, packet_id: int) -> None:
-    """Raise PeerError unless this SUBACK grants our one subscription."""
-    if len(body) != 3 or body[0] << 8 | body[1] != packet_id or body[2] > 1:
-        raise PeerError("SUBSCRIBE refused")
 
 
 def acknowledged(body: bytes) -> int:
@@ -86,16 +59,16 @@ def split_publish(first: int, body: memoryview) -> tuple:
     end = 2 + (body[0] << 8 | body[1])
     if not 3 <= end <= 2 + TOPIC_BYTES_MAX or end + 2 * qos > len(body):
         raise PeerError("PUBLISH with a topic of {} bytes".format(end - 2))
-    topic = bytes(body[2:end])
     packet_id = 0
     if qos:
         packet_id = body[end] << 8 | body[end + 1]
         if packet_id == 0:
             raise PeerError("PUBLISH with packet id 0")
-    return topic, packet_id, bytes(body[end + 2 * qos :])
+    return bytes(body[2:end]), packet_id, bytes(body[end + 2 * qos :])
 
 
-def _packet(first: int, body: bytes) -> bytearray:
+def pack(first: int, body: bytes) -> bytearray:
+    """Return a packet: first byte, remaining length (2.2.3), body."""
     packet = bytearray((first,))
     size = len(body)
     while size > 127:
@@ -106,9 +79,6 @@ def _packet(first: int, body: bytes) -> bytearray:
     return packet
 
 
-def _text(text: str) -> bytes:
-    return _sized(text.encode())
-
-
-def _sized(data: bytes) -> bytes:
+def sized(data: bytes) -> bytes:
+    """Return data behind its length in two bytes, as every text in MQTT is."""
     return len(data).to_bytes(2, "big") + data

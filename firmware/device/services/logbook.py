@@ -2,7 +2,7 @@
 
 from device.adapters.journal import Journal
 from device.errors import JournalFault, JournalFull
-from wire_protocol import frames, readings_encode, records_seal, track_encode
+from wire_protocol import frames, records_seal
 
 
 class Logbook:
@@ -20,11 +20,13 @@ class Logbook:
         self.faults = set()
         self.boot = kept.load("boot", 0) + 1
         kept.save("boot", self.boot)
-        try:
-            if board.journal_state == "failed":
-                raise JournalFault("not mounted")
-            self.journal = Journal(board.journal_path, kept)
-        except JournalFault:
+        self.journal = None
+        if board.journal_state != "failed":
+            try:
+                self.journal = Journal(board.journal_path, kept)
+            except JournalFault as error:
+                print("journal:", error)
+        if self.journal is None:
             self._go_to_memory(0)
         if getattr(board, "journal_lost", False):
             self.faults.add("journal_lost")
@@ -54,16 +56,21 @@ class Logbook:
         fields = {"command": command, "status": status, "reason": reason, "data": data}
         return self._json("result", "result", fields, False) is not None
 
-    def track(self, quality: int, fixes: list) -> bool:
-        """Seal a batch of fixes; False when it could not be kept."""
-        return self._batch("track", track_encode.encode, quality, fixes)
+    def batch(self, stream: str, encode, quality: int, items: list) -> bool:
+        """Seal a batch; False when it could not be kept.
 
-    def readings(self, quality: int, readings: list) -> bool:
-        """Seal a batch of readings; False when it could not be kept."""
-        return self._batch("reading", readings_encode.encode, quality, readings)
+        Args:
+            stream: `track` or `reading`.
+            encode: The stream's encoder in wire_protocol.
+            quality: Of the clock that dated them all.
+            items: What the encoder takes.
+        """
+        journal = self.journal
+        record = encode(journal.epoch, journal.next_seq(stream), quality, items)
+        return self._append(stream, record, len(items), False)
 
     def name_lost(self) -> None:
-        """Seal what the journal had to drop as records, so that it is known where it was awaited."""
+        """Seal as records what the journal had to drop: it is awaited somewhere."""
         rows = self.journal.lost()
         if not rows:
             return
@@ -96,11 +103,6 @@ class Logbook:
         if not self._append(stream, records_seal.seal(record), 1, sos):
             return None
         return journal.epoch, seq
-
-    def _batch(self, stream: str, encode, quality: int, items: list) -> bool:
-        journal = self.journal
-        record = encode(journal.epoch, journal.next_seq(stream), quality, items)
-        return self._append(stream, record, len(items), False)
 
     def _append(self, stream: str, record: bytes, count: int, sos: bool) -> bool:
         try:

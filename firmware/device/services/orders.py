@@ -64,7 +64,7 @@ class Orders:
     def _run(self, command: str, kind: str, body: dict | None, left_s: int) -> None:
         key = binascii.unhexlify(command)
         ledger = self._ledger
-        if any([ledger[i : i + _ID_BYTES] == key for i in range(0, len(ledger), _ID_BYTES)]):
+        if any(ledger[i : i + _ID_BYTES] == key for i in range(0, len(ledger), _ID_BYTES)):
             return
         self._ledger = (ledger + key)[-LEDGER_MAX * _ID_BYTES :]
         if not self._kept.save("ledger", binascii.hexlify(self._ledger).decode()):

@@ -8,7 +8,7 @@ to do: an SOS overtakes everything.
 
 import asyncio
 
-from device.adapters.journal import STREAM_OF
+from device.adapters.segments import STREAM_OF
 
 WINDOW_MAX = 16
 LANES = "sexrt"  # Families of the journal, the most urgent first.
@@ -21,7 +21,6 @@ _RESEND_MS = {
     "t": (600_000, 600_000),
     "r": (600_000, 600_000),
 }
-IDLE_MS = 20_000  # The longest wait for anything; then the supervisor is told that all is well.
 _SEQ, _DUE, _TRIES = 0, 1, 2
 
 
@@ -58,36 +57,28 @@ class Sender:
                 self._windows[lane] = [e for e in window if journal.is_held(stream, e[_SEQ])]
         self._poke.set()
 
-    # Started by the supervisor; lives as long as the device.
+    # Started by the supervisor; lives as long as the device. Somebody pokes it once a second.
     async def run(self, beat) -> None:
         """Send what is due, for ever."""
         while True:
             beat()
-            self._poke.clear()
-            wait_ms = IDLE_MS
-            if self._link.up.is_set():
-                wait_ms = self._send_one()
-            if wait_ms:
-                try:
-                    await asyncio.wait_for_ms(self._poke.wait(), min(wait_ms, IDLE_MS))
-                except asyncio.TimeoutError:
-                    pass
-            else:
+            if self._link.up.is_set() and self._send_one():
                 await asyncio.sleep_ms(0)
+            else:
+                self._poke.clear()
+                await self._poke.wait()
 
-    def _send_one(self) -> int:
-        """Post the most urgent message there is; return ms until the next may be due."""
+    def _send_one(self) -> bool:
+        """Post the most urgent message that is due; False if there is none, or no room for it."""
         now = self._clock.uptime_ms()
-        due = now + IDLE_MS
         for lane in LANES:
             window = self._windows[lane]
             for entry in window:
                 if entry[_DUE] <= now:
-                    return 0 if self._send(lane, entry, now) else IDLE_MS
-                due = min(due, entry[_DUE])
+                    return self._send(lane, entry, now)
             if len(window) < WINDOW_MAX and self._cursors[lane] < self._logbook.journal.tip(lane):
-                return 0 if self._send(lane, None, now) else IDLE_MS
-        return max(1, due - now)
+                return self._send(lane, None, now)
+        return False
 
     def _send(self, lane: str, entry: list | None, now: int) -> bool:
         """Post one message, again (`entry`) or for the first time; False: the link has no room."""

@@ -1,11 +1,11 @@
 """What both kinds of device are made of: clock, journal, link, sender, orders, state."""
 
 import asyncio
-import gc
 
 from device.adapters.clock import Clock
 from device.adapters.kept import Kept
 from device.adapters.mqtt_link import Link
+from device.late import forget
 from device.services.logbook import Logbook
 from device.services.orders import Orders
 from device.services.sender import Sender
@@ -14,19 +14,18 @@ from wire_protocol import clock as quality
 from wire_protocol import device_messages
 from wire_protocol.errors import WireError
 
-HOUSEKEEPING_MS = 5_000
-STATE_RETRY_MS = 1_000
+TICK_MS = 1_000
 STATE_GAP_MS = 2_000  # Changes closer together than this are told together.
-BATTERY_EMPTY_MV = 3_300
-BATTERY_FULL_MV = 4_150
+LOOK_TICKS = 5  # What changes by itself (battery, faults) is looked at this often.
 BATTERY_LOW_MV = 3_450
 
 
 class Station:
-    """One device. The kind (Terminal, SensorNode) adds its own to it:
+    """One device; the kind (Terminal, SensorNode) adds its own to it.
 
-    `state() -> dict` and `faults() -> list`, `order(kind, body, command)`, `on_message(kind,
-    payload)` for topics of its own, `on_receipt()` and `on_puback(token)`.
+    A kind has `state() -> dict`, `faults() -> list`, `order(kind, body, command)`,
+    `on_message(topic, payload)` for topics of its own, `on_receipt()`, `on_puback(token)`,
+    `on_tick()` and `on_expired(command)`.
     """
 
     def __init__(self, board, settings, build: dict, kind) -> None:
@@ -42,26 +41,26 @@ class Station:
         self.orders = Orders(kind, self.kept, self.clock, self.logbook)
         self.supervisor = Supervisor(board, self.kept, self.logbook.boot)
         self.refused = 0  # Messages for us that broke the protocol.
-        self._version = build["version"]
-        self._changed = asyncio.Event()
-        self._told = None
+        self.version = build["version"]
+        self._changed = True
+        self._told = None  # What of the state the broker was told last.
+        self._told_ms = 0
         self.supervisor.add("link", self.link.run, 300)
         self.supervisor.add("sender", self.sender.run, 60)
-        self.supervisor.add("state", self._tell_state, 60)
-        self.supervisor.add("housekeeping", self._keep_house, 60)
+        self.supervisor.add("tick", self._tick, 30)
 
     # The link's owner.
 
     def will(self, connection: int) -> bytes:
         """Return what the broker says for us when we are gone."""
-        return device_messages.make_state(self._identity(connection, False))
+        return device_messages.make_state(self.identity(connection, False))
 
     def on_up(self) -> None:
         """A connection is there."""
         self.logbook.name_lost()
         self.sender.restart()
         self._told = None
-        self._changed.set()
+        self._changed = True
 
     def on_room(self) -> None:
         """The link can take another message."""
@@ -88,7 +87,7 @@ class Station:
 
     def changed(self) -> None:
         """The state may be another: tell it soon."""
-        self._changed.set()
+        self._changed = True
 
     def faults(self) -> list:
         """Return the names of everything that is wrong, at most 16."""
@@ -112,7 +111,8 @@ class Station:
         self.sender.on_receipt(receipt["streams"])
         self.kind.on_receipt()
 
-    def _identity(self, connection: int, online: bool) -> dict:
+    def identity(self, connection: int, online: bool) -> dict:
+        """Return what every state begins with."""
         return {
             "online": online,
             "epoch": self.logbook.journal.epoch,
@@ -120,73 +120,50 @@ class Station:
             "connection": connection,
         }
 
-    def _state(self) -> dict:
-        journal = self.logbook.journal
-        battery_mv = self.board.battery_mv()
-        gc.collect()
-        state = self._identity(self.link.connection, True)
-        state.update(self.clock.stamp())
-        state.update({
-            "device_kind": self.board.config["device_kind"],
-            "version": self._version,
-            "battery_mv": battery_mv,
-            "battery_percent": _percent(battery_mv),
-            "rssi_dbm": self.board.rssi_dbm(),
-            "heap_free": gc.mem_free(),
-            "reset": self.board.reset_reason(),
-            "held": {s: journal.held(s) for s in ("track", "reading", "event", "result")},
-            "dropped": journal.dropped,
-            "faults": self.faults(),
-        })  # fmt: skip
-        state.update(self.kind.state())
-        return state
+    def _compose(self) -> bytes:
+        from device.services.state import compose
+
+        try:
+            return compose(self)
+        finally:
+            forget("device.services.state")
 
     def _essence(self) -> tuple:
         """Return what of the state is told at once when it changes."""
         state = self.kind.state()
         return state["duty"], state["sos"], sorted(state["muted"]), self.faults()
 
-    # Task: lives as long as the device.
-    async def _tell_state(self, beat) -> None:
-        told_ms = 0
+    # Task: lives as long as the device. One task for all that looks at the clock: each task of
+    # its own would cost half a kilobyte.
+    async def _tick(self, beat) -> None:
+        ticks = 0
         while True:
             beat()
-            now = self.clock.uptime_ms()
-            due = now - told_ms >= self.settings.state_s * 1000
-            if self.link.up.is_set() and (self._told is None or due or self._changed.is_set()):
-                self._changed.clear()
-                essence = self._essence()
-                if due or essence != self._told:
-                    message = device_messages.make_state(self._state())
-                    if self.link.publish("state", message, 1):
-                        self._told, told_ms = essence, now
-                        await asyncio.sleep_ms(STATE_GAP_MS)
-                    else:
-                        self._changed.set()
-                        await asyncio.sleep_ms(STATE_RETRY_MS)
-                    continue
-            try:
-                await asyncio.wait_for_ms(self._changed.wait(), 20_000)
-            except asyncio.TimeoutError:
-                self._changed.set()
-
-    # Task: lives as long as the device.
-    async def _keep_house(self, beat) -> None:
-        while True:
-            beat()
+            ticks += 1
             self.clock.keep_if_due()
+            for command in self.orders.expire():
+                self.kind.on_expired(command)
+            self.kind.on_tick()
+            self.link.poke()
+            self.sender.poke()
             if self.link.up.is_set():
                 self.logbook.name_lost()
-            self.kind.keep_house()
-            self._changed.set()
-            await asyncio.sleep_ms(HOUSEKEEPING_MS)
+                self._tell_state(ticks % LOOK_TICKS == 0)
+            await asyncio.sleep_ms(TICK_MS)
 
-
-def _percent(battery_mv: int | None) -> int | None:
-    if battery_mv is None:
-        return None
-    share = (battery_mv - BATTERY_EMPTY_MV) * 100 // (BATTERY_FULL_MV - BATTERY_EMPTY_MV)
-    return max(0, min(100, share))
+    def _tell_state(self, look: bool) -> None:
+        """Publish the state if it is due, or if it changed and the last one was not just now."""
+        since_ms = self.clock.uptime_ms() - self._told_ms
+        due = self._told is None or since_ms >= self.settings.state_s * 1000
+        if not due and (since_ms < STATE_GAP_MS or not (look or self._changed)):
+            return
+        self._changed = False
+        essence = self._essence()
+        if due or essence != self._told:
+            if self.link.publish("state", self._compose(), 1):
+                self._told, self._told_ms = essence, self.clock.uptime_ms()
+            else:
+                self._changed = True
 
 
 def position(fix, alt_mm: int | None) -> dict:

@@ -10,7 +10,7 @@ from device import start
 async def main():
     board = bench_board.Board(sys.argv[1])
     station = board.station = start.make(board)
-    asyncio.create_task(board.obey())
+    board.task = asyncio.create_task(board.obey())
     bench_board.say(started=station.logbook.boot, epoch=station.logbook.journal.epoch)
     await station.supervisor.run()
 

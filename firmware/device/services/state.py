@@ -1,0 +1,37 @@
+"""The whole state as a message; loaded when it is told, then dropped."""
+
+import gc
+
+from wire_protocol import device_messages, topics
+
+BATTERY_EMPTY_MV = 3_300
+BATTERY_FULL_MV = 4_150
+
+
+def compose(station) -> bytes:
+    """Return the state of a station that is online, ready to publish."""
+    board = station.board
+    journal = station.logbook.journal
+    battery_mv = board.battery_mv()
+    gc.collect()
+    state = station.identity(station.link.connection, True)
+    state.update(station.clock.stamp())
+    state["device_kind"] = board.config["device_kind"]
+    state["version"] = station.version
+    state["battery_mv"] = battery_mv
+    state["battery_percent"] = _percent(battery_mv)
+    state["rssi_dbm"] = board.rssi_dbm()
+    state["heap_free"] = gc.mem_free()
+    state["reset"] = board.reset_reason()
+    state["held"] = {stream: journal.held(stream) for stream in topics.STREAMS}
+    state["dropped"] = journal.dropped
+    state["faults"] = station.faults()
+    state.update(station.kind.state())
+    return device_messages.make_state(state)
+
+
+def _percent(battery_mv: int | None) -> int | None:
+    if battery_mv is None:
+        return None
+    share = (battery_mv - BATTERY_EMPTY_MV) * 100 // (BATTERY_FULL_MV - BATTERY_EMPTY_MV)
+    return max(0, min(100, share))
