@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from provisioning.linking.program import Program, Unit
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from provisioning.linking.program import Program, Unit
 
 _NAME = re.compile(r"_?[A-Z][A-Z0-9_]*$")
 _OPERATIONS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -25,11 +27,18 @@ _OPERATIONS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 def put_constants(program: Program) -> None:
     """Replace every use of a named integer or short text by its value."""
     values = _find(program)
+    # Followed before anything is taken away, or a name handed on twice would lead nowhere.
+    imported = {
+        unit.name: {local: program.origin(*pair) for local, pair in unit.names.items()}
+        for unit in program.units.values()
+    }
     for unit in program.units.values():
-        _Put(program, unit, values).visit(unit.tree)
+        _Put(unit, imported[unit.name], values).visit(unit.tree)
         ast.fix_missing_locations(unit.tree)
-        for local in [n for n, origin in unit.names.items() if origin in values]:
-            del unit.names[local]
+    for unit in program.units.values():
+        for local, origin in imported[unit.name].items():
+            if origin in values:
+                del unit.names[local]
 
 
 def number_texts(program: Program, errors: set[str]) -> list[str]:
@@ -87,13 +96,14 @@ def _fold(
     program: Program, unit: Unit, node: ast.expr, values: dict[tuple[str, str], int | str]
 ) -> int | str | None:
     if isinstance(node, ast.Constant):
-        return node.value if type(node.value) in (int, str) else None
+        value = node.value
+        return value if isinstance(value, (int, str)) and not isinstance(value, bool) else None
     if isinstance(node, (ast.Name, ast.Attribute)):
         for origin in program.reached(unit, node):
             return values.get(origin)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        value = _fold(program, unit, node.operand, values)
-        return -value if isinstance(value, int) else None
+        operand = _fold(program, unit, node.operand, values)
+        return -operand if isinstance(operand, int) else None
     if isinstance(node, ast.BinOp) and type(node.op) in _OPERATIONS:
         left = _fold(program, unit, node.left, values)
         right = _fold(program, unit, node.right, values)
@@ -105,15 +115,18 @@ def _fold(
 
 class _Put(ast.NodeTransformer):
     def __init__(
-        self, program: Program, unit: Unit, values: dict[tuple[str, str], int | str]
+        self,
+        unit: Unit,
+        imported: dict[str, tuple[str, str]],
+        values: dict[tuple[str, str], int | str],
     ) -> None:
-        self._program, self._unit, self._values = program, unit, values
+        self._unit, self._imported, self._values = unit, imported, values
         self._own = {name for module, name in values if module == unit.name}
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         if not isinstance(node.ctx, ast.Load):
             return node
-        origin = self._unit.names.get(node.id)
+        origin = self._imported.get(node.id)
         if node.id in self._own:
             return ast.Constant(self._values[self._unit.name, node.id])
         if origin in self._values:
@@ -130,7 +143,9 @@ class _Put(ast.NodeTransformer):
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt | None:
         node.names = [
-            alias for alias in node.names if (str(node.module), alias.name) not in self._values
+            alias
+            for alias in node.names
+            if self._imported.get(alias.asname or alias.name) not in self._values
         ]
         return node if node.names else None
 

@@ -42,6 +42,7 @@ class Program:
 
     def __init__(self, sources: dict[str, str]) -> None:
         self.units = {name: Unit(name, ast.parse(text, name)) for name, text in sources.items()}
+        self._frozen: dict[str, set[str]] = {}
         for unit in self.units.values():
             unit.tree = ast.fix_missing_locations(_Strip().visit(unit.tree))
             self._resolve(unit)
@@ -55,9 +56,13 @@ class Program:
         unit = self.units[module]
         if name in unit.names:
             return self.origin(*unit.names[name])
-        if name not in unit.defined():
+        if name not in (self._frozen.get(module) or unit.defined()):
             raise LinkError(f"{module} has no {name}")
         return module, name
+
+    def freeze(self) -> None:
+        """Remember what every module defines, before its names are changed."""
+        self._frozen = {name: set(unit.defined()) for name, unit in self.units.items()}
 
     def reached(self, unit: Unit, tree: ast.AST) -> set[tuple[str, str]]:
         """Return the top-level names of ours that a part of a module mentions."""
@@ -86,10 +91,13 @@ class Program:
             for alias in node.names:
                 local = alias.asname or alias.name
                 inner = f"{node.module}.{alias.name}"
+                before = unit.modules.get(local) or unit.names.get(local)
                 if inner in self.units:
                     unit.modules[local] = inner
                 elif node.module in self.units:
                     unit.names[local] = (str(node.module), alias.name)
+                if before not in (None, unit.modules.get(local) or unit.names.get(local)):
+                    raise LinkError(f"{unit.name}: {local} stands for two things")
 
 
 def bound(statement: ast.stmt) -> list[str]:

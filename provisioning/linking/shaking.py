@@ -24,13 +24,6 @@ def shake(program: Program, roots: dict[str, set[str]], outside: set[str]) -> No
         _drop_imports(unit)
 
 
-def loaded(program: Program, roots: dict[str, set[str]]) -> None:
-    """Remove the modules of which nothing is left, but for the roots."""
-    for name in list(program.units):
-        if name not in roots and not program.units[name].tree.body:
-            del program.units[name]
-
-
 def _size(program: Program) -> int:
     return sum(1 for unit in program.units.values() for _ in ast.walk(unit.tree))
 
@@ -49,14 +42,15 @@ def _drop_unreached(program: Program, roots: dict[str, set[str]]) -> None:
             continue
         reached.add(key)
         unit = program.units[key[0]]
-        statement = unit.defined().get(key[1])
-        if statement is not None:
-            waiting += program.reached(unit, statement)
+        defining = unit.defined().get(key[1])
+        if defining is not None:
+            waiting += program.reached(unit, defining)
     for unit in program.units.values():
         unit.tree.body = [
             statement
             for statement in unit.tree.body
             if not _is_definition(statement)
+            or isinstance(statement, (ast.Import, ast.ImportFrom))
             or any((unit.name, name) in reached for name in bound(statement))
         ]
 

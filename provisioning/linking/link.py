@@ -1,0 +1,61 @@
+"""The order of the passes."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+
+from provisioning.linking.bundles import Bundles
+from provisioning.linking.constants import error_classes, number_texts, put_constants
+from provisioning.linking.names import Namer
+from provisioning.linking.program import Program
+from provisioning.linking.shaking import shake
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
+
+
+@dataclass(frozen=True)
+class Linked:
+    """A program ready to be compiled.
+
+    Attributes:
+        modules: Source by the dotted name that it is loaded as.
+        names: What the short names were; private ones behind `module:`.
+        texts: What the numbers in our own errors say.
+    """
+
+    modules: dict[str, str]
+    names: dict[str, str]
+    texts: list[str]
+
+
+def link(
+    sources: dict[str, str], roots: dict[str, set[str]], outside: str, chip: set[str]
+) -> Linked:
+    """Link a program.
+
+    Args:
+        sources: Source by dotted name; a package by its own name.
+        roots: Modules that others load -> the names that they use of them.
+        outside: Source of all code that meets the program and is not part of it.
+        chip: Every name that the chip's modules and their classes have.
+
+    Raises:
+        LinkError: The source does something that cannot be kept.
+    """
+    program = Program(sources)
+    put_constants(program)
+    texts = number_texts(program, error_classes(program))
+    meets = set(_WORD.findall(outside)) | chip
+    shake(program, roots, meets)
+    kept = meets.union(*roots.values())
+    namer = Namer(program, kept)
+    trees = Bundles(program, list(roots), namer).merge()
+    namer.shorten(trees)
+    modules = {home: ast.unparse(tree) + "\n" for home, tree in trees.items()}
+    for home in list(modules):
+        # A module in a package needs the package, even an empty one.
+        for end in range(1, home.count(".") + 1):
+            modules.setdefault(".".join(home.split(".")[:end]), "")
+    return Linked(modules, namer.given, texts)
