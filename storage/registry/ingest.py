@@ -12,7 +12,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from storage.registry import cases, ledger
-from storage.registry.insert import insert_or_ignore
+from storage.registry.insert import insert_or_ignore, one_at_a_time
 from storage.registry.models import Device, DeviceState, Event, Quarantine, Result
 
 Json = dict[str, Any]
@@ -55,6 +55,7 @@ def store_event(session: Session, device: str, record: Json, received_ms: int) -
 
     Late is said of a record whose device knew the time: with clock "none" nobody can tell.
     """
+    one_at_a_time(session, device)
     dated = record["clock"] != "none"
     late = dated and received_ms - record["at"] > LATE_AFTER_MS
     event_id = insert_or_ignore(
@@ -95,6 +96,7 @@ def _duplicate(session: Session, device: str, record: Json) -> StoredEvent:
 
 def store_result(session: Session, device: str, record: Json, received_ms: int) -> StoredResult:
     """Store one checked result record and move the ledger row of its command."""
+    one_at_a_time(session, device)
     result_id = insert_or_ignore(
         session,
         Result,
@@ -123,6 +125,7 @@ def store_state(session: Session, device: str, state: Json, received_ms: int) ->
 
     A last will carries no more than "offline": what was known before stays known.
     """
+    one_at_a_time(session, device)
     row = session.get(DeviceState, device, with_for_update=True)
     if row is None:
         row = DeviceState(device=device, state={}, epoch=0, boot=0, connection=0)
@@ -173,4 +176,4 @@ def quarantine(
 def known_devices(session: Session) -> dict[str, str]:
     """Return id -> kind of every device that is not retired."""
     rows = session.execute(select(Device.id, Device.kind).where(Device.retired_ms.is_(None)))
-    return dict(rows)
+    return {row.id: row.kind for row in rows}
