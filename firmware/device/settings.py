@@ -4,13 +4,13 @@ from collections import namedtuple
 
 from device.errors import SettingsError
 
-# name -> (default, lowest, highest)
-_NUMBERS = {
-    "sos_hold_ms": (800, 0, 10_000),
-    "batch_fixes": (12, 1, 60),
-    "batch_s": (60, 1, 600),
-    "state_s": (600, 10, 86_400),
-}
+# (name, default, lowest, highest). A tuple: MicroPython's dicts keep no order.
+_NUMBERS = (
+    ("sos_hold_ms", 800, 0, 10_000),
+    ("batch_fixes", 12, 1, 60),
+    ("batch_s", 60, 1, 600),
+    ("state_s", 600, 10, 86_400),
+)
 PERIOD_S = (10, 1, 3_600)
 
 Settings = namedtuple(
@@ -29,7 +29,7 @@ def read(config: dict) -> Settings:
         if not isinstance(config.get(name), str):
             raise SettingsError("no {} in the configuration".format(name))
     _number(config, "broker_port", (None, 1, 65_535))
-    values = [_number(config, name, _NUMBERS[name]) for name in _NUMBERS]
+    values = [_number(config, row[0], row[1:]) for row in _NUMBERS]
     sensors = config.get("sensors") or {}
     return Settings(
         *values,

@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
-
-from device_rig import Broker, Keys, MicroPython
+from tests.device.device_rig import Broker, Keys, MicroPython
+from tests.wire_protocol.interpreters import micropythons
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILT_S = 1_780_000_000  # The build date of the application under test: 2026-05-28.
-
-
-def _micropythons() -> dict[str, str]:
-    """Return the interpreters of this machine: the wheel's, and Debian's where it is installed."""
-    found = {}
-    for name, program in (
-        ("wheel", os.environ.get("XUNHU_MICROPYTHON") or "micropython"),
-        ("1.25", os.environ.get("XUNHU_MICROPYTHON_125") or "micropython-1.25"),
-    ):
-        path = shutil.which(program)
-        if path:
-            found[name] = path
-    return found
-
-
-MICROPYTHONS = _micropythons()
 
 
 @pytest.fixture(scope="session")
@@ -42,11 +23,12 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(params=sorted(MICROPYTHONS) or ["none"])
+@pytest.fixture(params=["wheel", "1.25"])
 def micropython(request: pytest.FixtureRequest, application: Path, tmp_path: Path) -> MicroPython:
     """Return each real MicroPython in turn."""
-    assert MICROPYTHONS, "no micropython on the path: run `make setup`"
-    rig = MicroPython(MICROPYTHONS[request.param], application, tmp_path)
+    programs = micropythons()
+    assert request.param in programs, "no MicroPython 1.25: run `make setup`"
+    rig = MicroPython(programs[request.param], application, tmp_path)
     yield rig
     rig.kill()
 
@@ -64,9 +46,3 @@ def broker(keys: Keys, tmp_path: Path) -> Broker:
     broker.start()
     yield broker
     broker.kill()
-
-
-@pytest.fixture(autouse=True)
-def _no_stray_processes() -> None:
-    yield
-    subprocess._cleanup()

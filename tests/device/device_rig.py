@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import json
+import os
 import queue
 import shutil
 import socket
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 SCRIPTS = Path(__file__).parent / "scripts"
 BROKER_NAME = "broker.test"
 PATIENCE_S = 30
@@ -101,7 +103,8 @@ allow_anonymous true
 
     def start(self) -> None:
         """Start it and wait until it listens."""
-        program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+        beside = os.pathsep.join((str(REPOSITORY / ".tools" / "bin"), os.environ["PATH"]))
+        program = shutil.which("mosquitto", path=f"{beside}:/usr/sbin") or "mosquitto"
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([program, "-c", self._config], stderr=log, stdout=log)
         wait_for(lambda: _listens(self.plain_port), "mosquitto to listen")
