@@ -1,8 +1,8 @@
 """Columns of fixed width: the deltas of a batch in 1, 2 or 4 bytes each.
 
 The width of a column is chosen for each batch. What does not fit in a narrow column is written
-there as the column's escape (signed: the lowest number, unsigned: the highest) and follows behind
-the column in 4 bytes, so that one jump does not widen a whole batch.
+there as the column's escape (signed: the lowest number, unsigned: the highest), and all that did
+not fit follows as a column of the next width; so one jump does not widen a whole batch.
 """
 
 import struct
@@ -14,7 +14,7 @@ UNSIGNED = ("BHI", (255, 65535))
 STEP_MAX = 0xFFFF
 SPAN_MAX = 0xFFFFFFFF
 AT_MS_MAX = 0xFFFFFFFF * 1000 + 999
-IN_MS = 0x80  # Bit of the widths: times are counted in ms, else in s.
+IN_MS = 0x8000  # Bit of the widths: times are counted in ms, else in s.
 
 
 def pack(values: list[int], kind: tuple[str, tuple[int, int]]) -> tuple[int, bytes]:
@@ -24,20 +24,26 @@ def pack(values: list[int], kind: tuple[str, tuple[int, int]]) -> tuple[int, byt
         values: Deltas that fit in 4 bytes of the kind.
         kind: SIGNED or UNSIGNED.
     """
-    letters, limits = kind
-    best, size, others = 3, 4 * len(values), []
+    best = 3
+    column = _pack(values, kind, 3)
     for code in (2, 1):
+        shorter = _pack(values, kind, code)
+        if len(shorter) <= len(column):
+            best, column = code, shorter
+    return best, column
+
+
+def _pack(values: list[int], kind: tuple[str, tuple[int, int]], code: int) -> bytes:
+    letters, limits = kind
+    behind = b""
+    if code < 3:
         limit = limits[code - 1]
-        outside = [value for value in values if abs(value) >= limit]
-        cost = code * len(values) + 4 * len(outside)
-        if cost <= size:
-            best, size, others = code, cost, outside
-    if best < 3:
-        limit = limits[best - 1]
-        escape = -limit if kind is SIGNED else limit
-        values = [value if abs(value) < limit else escape for value in values]
-    column = struct.pack("<" + letters[best - 1] * len(values), *values)
-    return best, column + struct.pack("<" + letters[2] * len(others), *others)
+        others = [value for value in values if abs(value) >= limit]
+        if others:
+            escape = -limit if kind is SIGNED else limit
+            values = [value if abs(value) < limit else escape for value in values]
+            behind = _pack(others, kind, code + 1)
+    return struct.pack("<" + letters[code - 1] * len(values), *values) + behind
 
 
 def pack_base(times: list[int]) -> tuple[int, bytes, bytes]:

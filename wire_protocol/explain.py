@@ -182,11 +182,11 @@ def _readings(batch: readings_decode.ReadingBatch) -> list[str]:
 
 def _json(kind: str, payload: bytes) -> list[str]:
     try:
-        found = _PARSERS[kind](payload)
+        found: Value = _PARSERS[kind](payload)
     except WireError as error:
         return [_bad(error), repr(payload[:400])]
     if kind in ("event", "result"):
-        low, record = found
+        low, record = records.unwrap(payload)
         english, chinese = words.EVENTS[record["kind"]]
         return [f"{english} · {chinese}", *_fields({"low": low, "record": record}, "")]
     return _fields(found, "")

@@ -16,7 +16,7 @@ READING = 2
 HEADER_BYTES = 12
 ENVELOPE_BYTES = 4
 COUNT_MAX = 60  # Records of one batch: at one a second, a minute, the longest wait unsealed.
-RECORD_BYTES_MAX = 1200  # 60 fixes with every column at its widest take 975.
+RECORD_BYTES_MAX = 1200  # 60 fixes with every column at its widest take 976.
 U32_MAX = 0xFFFFFFFF
 
 _HEADER = "<BBIIBB"

@@ -7,11 +7,12 @@ from wire_protocol import columns_decode, frames, sensors
 from wire_protocol.columns import AT_MS_MAX, IN_MS
 from wire_protocol.errors import WireError
 from wire_protocol.frames import Header
-from wire_protocol.readings_encode import Reading
+from wire_protocol.readings_encode import ONE_KIND, Reading
 
 ReadingBatch = namedtuple("ReadingBatch", ("epoch", "seq", "clock", "readings"))
 
-_HEADER_BYTES = 19
+_HEADER_BYTES = 20
+_NO_BITS = 0x7EF0
 
 
 def decode(record: bytes) -> ReadingBatch:
@@ -24,14 +25,15 @@ def decode(record: bytes) -> ReadingBatch:
         raise WireError(f"reading record of {len(record)} bytes, not {_HEADER_BYTES} or more")
     header = frames.header(record)
     frames.check_body(header, frames.READING)
-    base_s, base_ms, widths = struct.unpack_from("<IHB", record, frames.HEADER_BYTES)
+    base_s, base_ms, widths = struct.unpack_from("<IHH", record, frames.HEADER_BYTES)
     if base_ms > 999:
         raise WireError(f"{base_ms} ms of a second, not 0..999")
-    if widths & 0x70 or not widths >> 2 & 3:
-        raise WireError(f"widths {widths:#x}, no such columns")
     count = header.count
+    if widths & _NO_BITS or not widths >> 2 & 3 or (count == 1 and widths & 3):
+        raise WireError(f"widths {widths:#x} of {count} readings, no such columns")
     deltas, at = columns_decode.read_times(record, _HEADER_BYTES, count - 1, widths & 3)
-    kinds, at = columns_decode.read_plain(record, at, count, 1)
+    one_kind = widths & ONE_KIND
+    kinds, at = columns_decode.read_plain(record, at, 1 if one_kind else count, 1)
     values, at = columns_decode.read_signed(record, at, count, widths >> 2 & 3)
     if at != len(record):
         raise WireError(f"reading record of {len(record)} bytes, not {at}")
@@ -40,7 +42,7 @@ def decode(record: bytes) -> ReadingBatch:
     readings: list[Reading] = []
     steps = [0]
     steps.extend(deltas)
-    for delta, kind, value in zip(steps, kinds, values):
+    for delta, kind, value in zip(steps, kinds * count if one_kind else kinds, values):
         at_ms += delta * unit_ms
         sensors.check_value(kind, value)
         readings.append(Reading(at_ms, kind, value))

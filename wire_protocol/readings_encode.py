@@ -1,13 +1,16 @@
 """A batch of sensor readings becomes a sealed record; the half that a device needs.
 
-Body behind the header: `base_s u32 | base_ms u16 | widths u8 | times | kinds | values`, as in
+Body behind the header: `base_s u32 | base_ms u16 | widths u16 | times | kinds | values`, as in
 docs/wire_protocol.md, section 5.
 """
 
+import struct
 from collections import namedtuple
 
 from wire_protocol import columns, frames, sensors
 from wire_protocol.errors import WireError
+
+ONE_KIND = 0x100  # Bit of the widths: one byte for the whole batch.
 
 Reading = namedtuple("Reading", ("at_ms", "kind", "value"))
 
@@ -36,5 +39,9 @@ def encode(epoch: int, seq: int, clock: int, readings: list[Reading]) -> bytes:
         before = reading.at_ms
     widths, base, times = columns.pack_base([reading.at_ms for reading in readings])
     code, values = columns.pack([reading.value for reading in readings], columns.SIGNED)
-    kinds = bytes([reading.kind for reading in readings])
-    return b"".join((head, base, bytes((widths | code << 2,)), times, kinds, values))
+    widths |= code << 2
+    kinds = [reading.kind for reading in readings]
+    if len(kinds) > 1 and min(kinds) == max(kinds):
+        widths |= ONE_KIND
+        del kinds[1:]
+    return b"".join((head, base, struct.pack("<H", widths), times, bytes(kinds), values))

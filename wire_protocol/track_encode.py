@@ -1,7 +1,7 @@
 """A batch of fixes becomes a sealed record; the half that a device needs.
 
-Body behind the header: `base_s u32 | base_ms u16 | lat i32 | lon i32 | widths u8 | columns`, as in
-docs/wire_protocol.md, section 4.
+Body behind the header: `base_s u32 | base_ms u16 | lat i32 | lon i32 | widths u16 | columns`, as
+in docs/wire_protocol.md, section 4.
 """
 
 import struct
@@ -14,7 +14,11 @@ LAT_E6_MAX = 90_000_000
 LON_E6_MAX = 180_000_000
 SPEED_CMS_MAX = 0xFFFE
 ACCURACY_M_MAX = 254  # Stands for 254 m or more.
-WIDE_SPEED = 0x40
+FAST = 0xFE  # In a byte of speed: behind the column, in 2 bytes.
+ONE_COURSE = 0x100  # Bits of the widths: one byte for the whole batch.
+ONE_ACCURACY = 0x200
+UNKNOWN = 0xFF
+UNKNOWN_SPEED = 0xFFFF
 
 Fix = namedtuple("Fix", ("at_ms", "lat_e6", "lon_e6", "speed_cms", "course_deg", "accuracy_m"))
 
@@ -44,11 +48,15 @@ def encode(epoch: int, seq: int, clock: int, fixes: list[Fix]) -> bytes:
     widths, base, times = columns.pack_base([fix.at_ms for fix in fixes])
     lat_code, lats = _deltas([fix.lat_e6 for fix in fixes])
     lon_code, lons = _deltas([fix.lon_e6 for fix in fixes])
-    wide, speeds = _speeds([fix.speed_cms for fix in fixes])
-    widths |= lat_code << 2 | lon_code << 4 | wide
-    place = struct.pack("<iiB", fixes[0].lat_e6, fixes[0].lon_e6, widths)
-    courses = [255 if f.course_deg is None else (f.course_deg + 1) // 2 % 180 for f in fixes]
-    radii = [255 if f.accuracy_m is None else min(f.accuracy_m, ACCURACY_M_MAX) for f in fixes]
+    speed_code, speeds = _speeds([fix.speed_cms for fix in fixes])
+    widths |= lat_code << 2 | lon_code << 4 | speed_code << 6
+    courses = [UNKNOWN if f.course_deg is None else (f.course_deg + 1) // 2 % 180 for f in fixes]
+    radii = [UNKNOWN if f.accuracy_m is None else min(f.accuracy_m, ACCURACY_M_MAX) for f in fixes]
+    for column, one in ((courses, ONE_COURSE), (radii, ONE_ACCURACY)):
+        if len(fixes) > 1 and min(column) == max(column):
+            widths |= one
+            del column[1:]
+    place = struct.pack("<iiH", fixes[0].lat_e6, fixes[0].lon_e6, widths)
     return b"".join((head, base, place, times, lats, lons, speeds, bytes(courses), bytes(radii)))
 
 
@@ -72,8 +80,13 @@ def _deltas(values: list[int]) -> tuple[int, bytes]:
 
 
 def _speeds(speeds: list[int | None]) -> tuple[int, bytes]:
-    fastest = max([0 if speed is None else speed for speed in speeds])
-    if fastest < 0xFF:
-        return 0, bytes([0xFF if speed is None else speed for speed in speeds])
-    filled = [0xFFFF if speed is None else speed for speed in speeds]
-    return WIDE_SPEED, struct.pack("<" + "H" * len(filled), *filled)
+    """Return (code, bytes) of the shortest column: one u16 for all, bytes, or a u16 each."""
+    filled = [UNKNOWN_SPEED if speed is None else speed for speed in speeds]
+    count = len(filled)
+    fast = [speed for speed in filled if FAST <= speed < UNKNOWN_SPEED]
+    if count > 1 and min(filled) == max(filled):
+        return 0, struct.pack("<H", filled[0])
+    if count + 2 * len(fast) > 2 * count:
+        return 2, struct.pack("<" + "H" * count, *filled)
+    column = [UNKNOWN if speed == UNKNOWN_SPEED else min(speed, FAST) for speed in filled]
+    return 1, bytes(column) + struct.pack("<" + "H" * len(fast), *fast)

@@ -43,10 +43,10 @@ def test_the_limits_are_the_code_s():
 
 def test_the_widest_record_fits():
     wild = [
-        track.Fix(1 + i * (1 << 26), (-1) ** i * 90_000_000, (-1) ** i * 180_000_000, 65534, 0, 0)
-        for i in range(60)
+        track.Fix(1 + i * (1 << 26), side * 90_000_000, side * 180_000_000, 65534 - i, i % 2, i)
+        for i, side in enumerate((1, -1) * 30)
     ]
 
     # Constant steps take no column of times, so the last one is uneven.
     wild[-1] = wild[-1]._replace(at_ms=wild[-1].at_ms + 1)
-    assert len(track.encode(1, 1, 3, wild)) == 27 + 59 * 12 + 60 * 4
+    assert len(track.encode(1, 1, 3, wild)) == 28 + 59 * 12 + 60 * 4

@@ -61,7 +61,7 @@ def test_a_bad_frame_is_told_with_the_reason_and_what_can_be_read():
     told = explain("xh/1/t-lin/up/track", frames.envelope(1400, RECORD[:-1]))
 
     assert "seq 1441..1441" in told
-    assert "BAD: track record of 29 bytes, not 30 · 不符合协议" in told
+    assert "BAD: track record of 30 bytes, not 31 · 不符合协议" in told
     assert "78 05 00 00 01 01" in told
 
 

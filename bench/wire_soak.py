@@ -1,0 +1,37 @@
+"""`python -m bench.wire_soak [COUNT] [SEED]`: mutated frames, a million of them.
+
+Ends with a traceback and the guilty bytes if a parser raises anything but WireError. JSON on the
+last line and in bench/results/wire_soak.json.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from tests.wire_protocol import mutated
+
+VECTORS = Path(__file__).resolve().parents[1] / "tests" / "vectors"
+RESULTS = Path(__file__).with_name("results")
+COUNT = 1_000_000
+SEED = 20_260
+
+
+def main(arguments: list[str]) -> int:
+    count = int(arguments[0]) if arguments else COUNT
+    seed = int(arguments[1]) if len(arguments) > 1 else SEED
+    begin = time.monotonic()
+    refused = mutated.run(str(VECTORS), count, seed)
+    seconds = round(time.monotonic() - begin, 1)
+    print(f"{refused} of {count} mutated frames refused, the others parsed, in {seconds} s")
+    result = {"bench": "wire_soak", "frames": count, "refused": refused, "seed": seed}
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "wire_soak.json").write_text(json.dumps(result) + "\n")
+    print(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
