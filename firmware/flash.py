@@ -29,16 +29,16 @@ class SlotView:
     partition beneath, never files.
     """
 
-    def __init__(self, partition):
+    def __init__(self, partition) -> None:
         self._partition = partition
 
-    def readblocks(self, number, buffer, offset=0):
+    def readblocks(self, number: int, buffer: bytearray, offset=0) -> None:
         """Fill `buffer` from one small block; never asked to cross its end."""
         place = number * _SLOT_BLOCK_BYTES + offset
         self._partition.readblocks(place // _FLASH_BLOCK_BYTES, buffer, place % _FLASH_BLOCK_BYTES)
 
-    def ioctl(self, request, argument):
-        """Answer how many blocks there are and how large; anything else succeeds and does nothing."""
+    def ioctl(self, request: int, _argument: int) -> int:
+        """Answer how many blocks there are and how large; nothing else is done."""
         if request == _BLOCK_COUNT:
             blocks = self._partition.ioctl(_BLOCK_COUNT, 0)
             return blocks * (_FLASH_BLOCK_BYTES // _SLOT_BLOCK_BYTES)
@@ -47,7 +47,7 @@ class SlotView:
         return 0
 
 
-def mount():
+def mount() -> None:
     """Mount the application at /app and the journal at /journal; says what went wrong."""
     global slot  # noqa: PLW0603 - what a boot found is one fact of the machine
     # The frozen modules first: nothing on a file system stands in for them.
@@ -60,7 +60,7 @@ def mount():
     _mount_journal()
 
 
-def _chosen():
+def _chosen() -> int:
     """The slot named by NVS, 0 or 1; 0 on a device that was never updated."""
     try:
         return NVS("xunhu").get_i32("slot") & 1
@@ -68,7 +68,7 @@ def _chosen():
         return 0
 
 
-def _mount_slot(label):
+def _mount_slot(label: str) -> bool:
     try:
         vfs.mount(vfs.VfsLfs2(SlotView(_find(label))), "/app", readonly=True)
     except OSError as error:
@@ -77,7 +77,7 @@ def _mount_slot(label):
     return True
 
 
-def _mount_journal():
+def _mount_journal() -> None:
     global journal, journal_lost  # noqa: PLW0603 - as above
     try:
         partition = _find("journal")
@@ -97,15 +97,15 @@ def _mount_journal():
         print("boot: no journal, nothing can be kept:", error)
 
 
-def _find(label):
+def _find(label: str) -> Partition:
     found = Partition.find(Partition.TYPE_DATA, label=label)
     if not found:
         raise OSError(19, "no partition " + label)  # ENODEV
     return found[0]
 
 
-def _is_blank(partition):
-    """Tell whether no file system ever was here: littlefs begins in one of the first two blocks."""
+def _is_blank(partition) -> bool:
+    """Tell whether no file system ever was here: littlefs begins in its first two blocks."""
     buffer = bytearray(_FLASH_BLOCK_BYTES)
     for number in (0, 1):
         partition.readblocks(number, buffer)

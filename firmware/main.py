@@ -13,7 +13,7 @@ import machine
 _RESTART_DELAY_S = 10  # An application that fails at once must not wear out the flash.
 
 
-def _run():
+def _run() -> None:
     try:
         from board import open_board
         from device.start import run

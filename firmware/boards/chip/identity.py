@@ -15,7 +15,7 @@ class Identity:
         OSError: The NVS holds no identity: the device must be flashed again.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         store, buffer = NVS("xunhu"), bytearray(_BLOB_BYTES_MAX)
         self.device_id = _blob(store, "id", buffer).decode()
         self.certificate_der = _blob(store, "cert", buffer)
@@ -24,7 +24,7 @@ class Identity:
         self.config = json.loads(_blob(store, "config", buffer))
 
 
-def _blob(store, key, buffer):
+def _blob(store, key: str, buffer: bytearray) -> bytes:
     try:
         length = store.get_blob(key, buffer)
     except OSError as error:

@@ -6,11 +6,11 @@ import time
 class Uptime:
     """Must be asked at least every six days; the supervisor does so every few seconds."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._last = time.ticks_ms()
         self._total_ms = 0
 
-    def ms(self):
+    def ms(self) -> int:
         """Milliseconds since this object was made, at the board's start."""
         now = time.ticks_ms()
         self._total_ms += time.ticks_diff(now, self._last)

@@ -8,12 +8,13 @@ import time
 
 import flash
 import machine
+from chip.identity import Identity
+from chip.uptime import Uptime
+
 from board import pins
 from board.buttons import Buttons
 from board.signals import Buzzer, Signal
 from board.wifi import Wifi
-from chip.identity import Identity
-from chip.uptime import Uptime
 
 # This port counts time from 2000-01-01; the application knows Unix time alone.
 _EPOCH_2000_S = 946_684_800

@@ -31,7 +31,7 @@ class Buttons:
             self._look()
         return self._waiting.pop(0)
 
-    def _wake(self, pin) -> None:
+    def _wake(self, _pin) -> None:
         self._moved.set()
 
     def _look(self) -> None:

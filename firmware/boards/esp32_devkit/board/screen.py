@@ -5,8 +5,9 @@ other letters show as the font's box until a screen with a font of its own is ch
 """
 
 import framebuf
-from board import pins
 from machine import I2C, Pin
+
+from board import pins
 
 _ADDRESS = 0x3C
 _WIDTH, _HEIGHT = 128, 64

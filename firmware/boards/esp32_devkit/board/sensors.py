@@ -4,8 +4,9 @@
 in the unit of the wire's sensor table.
 """
 
-from board import pins
 from machine import ADC, Pin
+
+from board import pins
 
 _SCALE = (1, 1, 0)
 
@@ -15,12 +16,12 @@ class Sensors:
 
     def __init__(self, settings: dict) -> None:
         self._switches, self._analog = {}, {}
-        for name in settings:
+        for name, setting in settings.items():
             if name in pins.SWITCHES:
                 self._switches[name] = Pin(pins.SWITCHES[name], Pin.IN, Pin.PULL_UP)
             elif name in pins.ANALOG:
                 adc = ADC(Pin(pins.ANALOG[name]), atten=ADC.ATTN_11DB)
-                self._analog[name] = (adc, settings[name].get("scale", _SCALE))
+                self._analog[name] = (adc, setting.get("scale", _SCALE))
 
     def read(self, name: str) -> int | None:
         """A value, or None for what is not wired."""

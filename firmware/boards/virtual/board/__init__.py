@@ -11,9 +11,10 @@ import time
 import flash
 import machine
 import rig
-from board.control import Control
 from chip.identity import Identity
 from chip.uptime import Uptime
+
+from board.control import Control
 
 _INPUTS_MAX = 32  # More than a hand can press before the application looks.
 _REASONS = {
@@ -25,7 +26,7 @@ _REASONS = {
 }
 
 
-def open_board():
+def open_board() -> "Board":
     """Make the one board of this process and open its control socket."""
     return Board()
 
@@ -35,7 +36,7 @@ class Board(Identity):
 
     journal_path = "/journal"
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self._uptime = Uptime()
         self._network = sys.modules["socket"]  # The launcher's radio, with a switch.
@@ -52,14 +53,14 @@ class Board(Identity):
 
     # What is put into the device.
 
-    async def next_input(self):
+    async def next_input(self) -> tuple:
         """Wait for a button; returns (name, action)."""
         while not self._inputs:
             self._input_came.clear()
             await self._input_came.wait()
         return self._inputs.pop(0)
 
-    def put_input(self, name, action):
+    def put_input(self, name: str, action: str) -> None:
         """A finger moves; raises ValueError when the application takes none of it."""
         if len(self._inputs) >= _INPUTS_MAX:
             raise ValueError("%d inputs wait, the application takes none" % _INPUTS_MAX)
@@ -67,41 +68,41 @@ class Board(Identity):
         self._inputs.append((name, action))
         self._input_came.set()
 
-    def sensor_read(self, name):
+    def sensor_read(self, name: str) -> int | None:
         """The value of a sensor, or None if there is none of that name."""
         return self.sensors.get(name)
 
-    def battery_mv(self):
+    def battery_mv(self) -> int:
         """The battery's voltage."""
         return self.battery
 
     # What the device shows; each pattern is a tuple of (on_ms, off_ms).
 
-    def light(self, pattern):
+    def light(self, pattern: tuple) -> None:
         """Blink on and on; () is dark."""
         self.shown["light"] = pattern
 
-    def vibrate(self, pattern):
+    def vibrate(self, pattern: tuple) -> None:
         """Vibrate once."""
         self.shown["vibrate"] = pattern
 
-    def tone(self, pattern):
+    def tone(self, pattern: tuple) -> None:
         """Sound once."""
         self.shown["tone"] = pattern
 
-    def screen(self, lines):
+    def screen(self, lines: tuple) -> None:
         """Show these lines of text."""
         if lines != self.shown["screen"]:
             rig.witness("screen", *lines)
         self.shown["screen"] = lines
 
-    def status(self, name, value):
+    def status(self, name: str, value) -> None:
         """Tell a bench what the device thinks; a real board has nobody to tell."""
         self.shown[name] = value
 
     # The network.
 
-    async def network_up(self):
+    async def network_up(self) -> None:
         """Return when there is a network; raises OSError if there is none within 20 s."""
         for _ in range(20):
             if self._network.is_up:
@@ -109,46 +110,46 @@ class Board(Identity):
             await asyncio.sleep(1)
         raise OSError(101, "no network")
 
-    def network_is_up(self):
+    def network_is_up(self) -> bool:
         """Tell whether there is a network now."""
         return self._network.is_up
 
-    def switch_network(self, up):
+    def switch_network(self, up: bool) -> None:
         """Take the access point away, or give it back."""
         rig.witness("link", up)
         self._network.switch(up)
 
-    def rssi_dbm(self):
+    def rssi_dbm(self) -> int | None:
         """Signal strength, or None without a network."""
         return -60 if self._network.is_up else None
 
     # Time and power.
 
-    def uptime_ms(self):
+    def uptime_ms(self) -> int:
         """Milliseconds since the start."""
         return self._uptime.ms()
 
-    def rtc_s(self):
+    def rtc_s(self) -> int:
         """Unix seconds kept over a reset, 0 if never set since the power came."""
         return rig.rtc_s()
 
-    def set_rtc(self, unix_s):
+    def set_rtc(self, unix_s: int) -> None:
         """Set the clock that is kept over a reset."""
         rig.set_rtc(unix_s)
 
-    def reset_reason(self):
+    def reset_reason(self) -> str:
         """Why the device started."""
         return _REASONS.get(machine.reset_cause(), "unknown")
 
-    def reset(self):
+    def reset(self) -> None:
         """Start again; does not return."""
         machine.reset()
 
-    def watchdog(self, timeout_ms):
+    def watchdog(self, timeout_ms: int) -> "Watchdog":
         """Start the watchdog; without `feed()` for so long the device resets."""
         return Watchdog(timeout_ms)
 
-    def _open_receiver(self):
+    def _open_receiver(self) -> object:
         wired = rig.settings.get("receiver")
         if not wired:
             return None
@@ -160,16 +161,16 @@ class Board(Identity):
 class Watchdog:
     """Bites when it is not fed. A loop that never yields escapes it, unlike on the chip."""
 
-    def __init__(self, timeout_ms):
+    def __init__(self, timeout_ms: int) -> None:
         self._timeout_ms = timeout_ms
         self.feed()
         self._task = asyncio.create_task(self._watch())
 
-    def feed(self):
+    def feed(self) -> None:
         """Put off the reset by the whole timeout."""
         self._fed = time.ticks_ms()
 
-    async def _watch(self):
+    async def _watch(self) -> None:
         while True:
             left_ms = self._timeout_ms - time.ticks_diff(time.ticks_ms(), self._fed)
             if left_ms <= 0:

@@ -19,7 +19,7 @@ _TRIES_MAX = 50  # With 14,000 devices on one machine a try finds a free port 1 
 class Control:
     """Serves the control socket for as long as the device runs."""
 
-    def __init__(self, board):
+    def __init__(self, board) -> None:
         self._board = board
         self._then = None
         self._do = {
@@ -28,7 +28,6 @@ class Control:
             "set": self._set,
             "battery": self._battery,
             "show": self._show,
-            "feed": self._feed,
             "receiver": self._receiver,
             "link": self._link,
             "clock": self._clock,
@@ -36,11 +35,11 @@ class Control:
             "power_off": self._power_off,
         }
 
-    def start(self):
+    def start(self) -> None:
         """Open the socket as soon as the application's loop runs."""
-        asyncio.create_task(self._listen())
+        self._task = asyncio.create_task(self._listen())
 
-    async def _listen(self):
+    async def _listen(self) -> None:
         radio = sys.modules["socket"]
         for _ in range(_TRIES_MAX):
             port = _PORT_FIRST + int.from_bytes(os.urandom(4), "little") % _PORT_COUNT
@@ -57,7 +56,7 @@ class Control:
             file.write(str(port))
         rig.rename("control.port.new", "control.port")
 
-    async def _serve(self, reader, writer):
+    async def _serve(self, reader, writer) -> None:
         """Answer one caller until it goes; lives as long as its connection."""
         try:
             while True:
@@ -73,38 +72,40 @@ class Control:
         finally:
             writer.close()
 
-    async def _answer(self, line):
+    async def _answer(self, line: bytes) -> dict:
         try:
-            asked = json.loads(line)
-            if asked.get("device") != self._board.device_id:
-                raise ValueError("this is " + self._board.device_id)
-            done = self._do[asked["do"]](asked)
-            if asked["do"] == "feed":
-                await done
-                done = None
+            done = await self._obey(json.loads(line))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             return {"error": repr(error)}
         answer = {"ok": True}
         answer.update(done or {})
         return answer
 
-    def _press(self, asked):
+    async def _obey(self, asked: dict) -> dict | None:
+        if asked.get("device") != self._board.device_id:
+            raise ValueError("this is " + self._board.device_id)
+        if asked["do"] == "feed":
+            data = asked["nmea"].encode() if "nmea" in asked else bytes.fromhex(asked["hex"])
+            return await self._board.receiver.feed(data)
+        return self._do[asked["do"]](asked)
+
+    def _press(self, asked: dict) -> None:
         self._board.put_input(asked["input"], "press")
 
-    def _release(self, asked):
+    def _release(self, asked: dict) -> None:
         self._board.put_input(asked["input"], "release")
 
-    def _set(self, asked):
+    def _set(self, asked: dict) -> None:
         value = asked["value"]
         if value is not None and not isinstance(value, int):
             raise ValueError("value is %r, not a whole number" % value)
         rig.witness("sensor", asked["sensor"], value)
         self._board.sensors[asked["sensor"]] = value
 
-    def _battery(self, asked):
+    def _battery(self, asked: dict) -> None:
         self._board.battery = int(asked["mv"])
 
-    def _show(self, asked):
+    def _show(self, _asked: dict) -> dict:
         board = self._board
         shown = dict(board.shown)
         shown["device"] = board.device_id
@@ -117,21 +118,17 @@ class Control:
             shown["fed"] = board.receiver.fed
         return shown
 
-    def _feed(self, asked):
-        data = asked["nmea"].encode() if "nmea" in asked else bytes.fromhex(asked["hex"])
-        return self._board.receiver.feed(data)
-
-    def _receiver(self, asked):
+    def _receiver(self, asked: dict) -> None:
         self._board.receiver.set_mode(asked["mode"])
 
-    def _link(self, asked):
+    def _link(self, asked: dict) -> None:
         self._board.switch_network(asked["up"] is True)
 
-    def _clock(self, asked):
+    def _clock(self, asked: dict) -> None:
         self._board.set_rtc(int(asked["unix_s"]))
 
-    def _reset(self, asked):
+    def _reset(self, _asked: dict) -> None:
         self._then = self._board.reset
 
-    def _power_off(self, asked):
+    def _power_off(self, _asked: dict) -> None:
         self._then = rig.power_off

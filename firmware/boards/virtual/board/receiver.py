@@ -16,7 +16,7 @@ MODES = ("fix", "no_fix", "silent")
 class Receiver:
     """Answers `readinto` like the UART stream of a real board."""
 
-    def __init__(self, wired):
+    def __init__(self, wired: dict) -> None:
         self.fed = None  # [Unix ms, lat_e6, lon_e6] of the newest position that was sent.
         self.mode = "fix"
         self._random = wired.get("seed", 1) | 1
@@ -29,7 +29,7 @@ class Receiver:
         if source:
             self._task = asyncio.create_task(source.run(self))
 
-    async def readinto(self, buffer):
+    async def readinto(self, buffer: bytearray) -> int:
         """Wait for bytes and put some of them into `buffer`; returns how many."""
         while not self._waiting:
             self._came.clear()
@@ -42,12 +42,12 @@ class Receiver:
         self._taken.set()
         return count
 
-    def put(self, data):
+    def put(self, data: bytes) -> None:
         """Bytes come in over the line; too many at once lose the oldest."""
         self._waiting = (self._waiting + data)[-_WAITING_BYTES_MAX:]
         self._came.set()
 
-    def put_position(self, data, at_ms, lat_e6, lon_e6):
+    def put_position(self, data: bytes, at_ms: int, lat_e6: int, lon_e6: int) -> None:
         """Bytes come in that tell a position; remembered for who compares."""
         if self.mode == "silent":
             return
@@ -56,21 +56,21 @@ class Receiver:
             rig.witness("fed", at_ms, lat_e6, lon_e6)
         self.put(data)
 
-    async def feed(self, data):
+    async def feed(self, data: bytes) -> None:
         """Send bytes from outside, no faster than they are read."""
         while len(self._waiting) + len(data) > _WAITING_BYTES_MAX:
             self._taken.clear()
             await self._taken.wait()
         self.put(data)
 
-    def set_mode(self, mode):
+    def set_mode(self, mode: str) -> None:
         """Choose between a good view of the sky, a bad one, and a cut wire."""
         if mode not in MODES:
             raise ValueError("mode is none of " + " ".join(MODES))
         rig.witness("receiver", mode)
         self.mode = mode
 
-    def _open_source(self, wired):
+    def _open_source(self, wired: dict) -> object:
         kind = wired["kind"]
         if kind == "path":
             from board.receiver_path import Path

@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import rig
+
 from board.sentences import sentence
 
 _LINE_BYTES_MAX = 512  # Garbage without a line end is passed on in pieces of this size.
@@ -14,13 +15,13 @@ _TIME_FIELDS = {"RMC": (1, 9), "GGA": (1, None), "GNS": (1, None), "GLL": (5, No
 class Log:
     """Plays the log second by second; each new time in it waits for the next second."""
 
-    def __init__(self, wired):
+    def __init__(self, wired: dict) -> None:
         self._file = rig.open_file(wired.get("file", "receiver.nmea"), "rb")
         self._loop = wired.get("loop", True)
         self._now = wired.get("now", False)  # True: today's times in place of the recorded ones.
         self._second = None
 
-    async def run(self, line):
+    async def run(self, line) -> None:
         """Play to the end, or for ever; lives as long as the device at most."""
         while True:
             data = self._file.readline(_LINE_BYTES_MAX)
@@ -43,7 +44,7 @@ class Log:
                 line.put(data)
 
 
-def _words(data):
+def _words(data: bytes) -> list:
     """The fields of a sound sentence, without `$` and checksum; [""] for anything else."""
     body = data.strip()
     if body[:1] != b"$" or body[-3:-2] != b"*":
@@ -57,7 +58,7 @@ def _words(data):
     return text.split(",")
 
 
-def _retimed(words, places):
+def _retimed(words: list, places: tuple) -> bytes:
     clock = time.gmtime()
     words[places[0]] = "%02d%02d%02d.00" % (clock[3], clock[4], clock[5])
     if places[1] is not None:

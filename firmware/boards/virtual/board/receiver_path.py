@@ -8,6 +8,7 @@ import asyncio
 import time
 
 import rig
+
 from board import sentences
 
 _NANOSECONDS = 1_000_000  # In a millisecond.
@@ -16,7 +17,7 @@ _NANOSECONDS = 1_000_000  # In a millisecond.
 class Path:
     """Reads the file piece by piece: a long recording takes no more memory than a short one."""
 
-    def __init__(self, wired):
+    def __init__(self, wired: dict) -> None:
         self._period_s = wired.get("period_s", 1)
         self._late_ms = wired.get("late_ms", 100)  # Receivers speak a while after the second.
         self._clock_off_s = wired.get("clock_off_s", 0)  # For a receiver that tells a wrong date.
@@ -26,7 +27,7 @@ class Path:
         self._begin_s = self._end_s = 0
         self._piece = None
 
-    async def run(self, line):
+    async def run(self, line) -> None:
         """Tell every position in its second; lives as long as the device."""
         unix_s = 0
         while True:
@@ -43,7 +44,7 @@ class Path:
                 data = sentences.no_fix(clock)
             line.put_position(data, unix_s * 1000, lat_e6, lon_e6)
 
-    def at(self, unix_s):
+    def at(self, unix_s: int) -> tuple:
         """(lat_e6, lon_e6, altitude_dm, speed_cms, course_deg) at a second."""
         along_s = (unix_s - self._first_s) % self._length_s
         if along_s < self._begin_s:

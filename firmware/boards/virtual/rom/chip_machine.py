@@ -6,11 +6,11 @@ PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 _CAUSES = {"power": PWRON_RESET, "software": HARD_RESET, "watchdog": WDT_RESET}
 
 
-def reset():
+def reset() -> None:
     """Start the device again; does not return."""
     rig.reset("software")
 
 
-def reset_cause():
+def reset_cause() -> int:
     """Why this run began, as one of the constants above."""
     return _CAUSES.get(rig.reset_reason, 0)

@@ -14,7 +14,7 @@ _flash = None
 _table = []
 
 
-def attach(flash):
+def attach(flash) -> None:
     """Take the open flash image and read its partition table; called once by the launcher."""
     global _flash  # noqa: PLW0603 - one flash a process
     _flash = flash
@@ -33,11 +33,11 @@ class Partition:
 
     TYPE_APP, TYPE_DATA = 0, 1
 
-    def __init__(self, entry):
+    def __init__(self, entry: tuple) -> None:
         self._entry = entry
 
     @staticmethod
-    def find(type=0, subtype=0xFF, label=None):  # noqa: A002 - the chip's own name
+    def find(type=0, subtype: int = 0xFF, label: str | None = None) -> list:  # noqa: A002 - the chip's own name
         """Every partition of that type, of the subtype and label if they are given."""
         return [
             Partition(entry)
@@ -47,21 +47,21 @@ class Partition:
             and (label is None or label == entry[4])
         ]
 
-    def info(self):
+    def info(self) -> tuple:
         """(type, subtype, address, size, label, encrypted)."""
         return self._entry
 
-    def readblocks(self, number, buffer, offset=0):
+    def readblocks(self, number: int, buffer: bytearray, offset=0) -> None:
         """Fill `buffer` from block `number`, `offset` bytes into it."""
         self._seek(number, offset, len(buffer))
         _flash.readinto(buffer)
 
-    def writeblocks(self, number, buffer, offset=None):
+    def writeblocks(self, number: int, buffer: bytearray, offset=None) -> None:
         """Program flash; without `offset` the blocks are erased first, as on the chip."""
         self._seek(number, offset or 0, len(buffer))
         _flash.write(buffer)
 
-    def ioctl(self, request, argument):
+    def ioctl(self, request: int, argument: int) -> int:
         """Answer the requests of MicroPython's block device protocol."""
         if request == 4:
             return self._entry[3] // _BLOCK_BYTES
@@ -72,7 +72,7 @@ class Partition:
             _flash.write(b"\xff" * _BLOCK_BYTES)
         return 0
 
-    def _seek(self, number, offset, count):
+    def _seek(self, number: int, offset, count) -> None:
         place = number * _BLOCK_BYTES + offset
         if not 0 <= place <= self._entry[3] - count:
             raise OSError(5, "outside of partition " + self._entry[4])
@@ -82,15 +82,15 @@ class Partition:
 class NVS:
     """One namespace of the partition `nvs`; nothing is written yet, so nothing can be set."""
 
-    def __init__(self, namespace):
+    def __init__(self, namespace: str) -> None:
         _, _, address, size, _, _ = Partition.find(Partition.TYPE_DATA, label="nvs")[0].info()
         self._values = nvs_pages.read(_flash, address, size, namespace)
 
-    def get_i32(self, key):
+    def get_i32(self, key: str) -> int:
         """A signed 32-bit value; raises OSError if there is none."""
         return self._get(key, int)
 
-    def get_blob(self, key, buffer):
+    def get_blob(self, key: str, buffer: bytearray) -> int:
         """Copy a blob into `buffer` and return its length; raises OSError if it does not fit."""
         value = self._get(key, bytes)
         if len(value) > len(buffer):
@@ -98,7 +98,7 @@ class NVS:
         buffer[: len(value)] = value
         return len(value)
 
-    def _get(self, key, kind):
+    def _get(self, key: str, kind: type) -> object:
         value = self._values.get(key)
         if not isinstance(value, kind):
             raise OSError(_NOT_FOUND, "ESP_ERR_NVS_NOT_FOUND")

@@ -22,7 +22,7 @@ import vfs
 _EXIT_NO_BOOT = 4
 
 
-def _attach(folder):
+def _attach(folder: str) -> None:
     """Connect the folder to the chip and put its flash in place of the host's files."""
     host = vfs.VfsPosix(folder)
     rig.attach(host)
@@ -37,7 +37,7 @@ def _attach(folder):
     sys.path[:] = ["", ".frozen", "/lib"]  # As the chip has it.
 
 
-def _run(name):
+def _run(name: str) -> None:
     with open(name) as file:
         source = file.read()
     exec(compile(source, name, "exec"), {"__name__": "__main__"})  # noqa: S102 - that is booting

@@ -19,7 +19,7 @@ _NUMBERS = {0x01: "<B", 0x11: "<b", 0x02: "<H", 0x12: "<h", 0x04: "<I", 0x14: "<
 _TEXT, _BLOB, _BLOB_PART = 0x21, 0x41, 0x42
 
 
-def read(flash, address, size, namespace):
+def read(flash, address: int, size: int, namespace: str) -> dict:
     """Return {key: int | str | bytes} of one namespace; what fails its checksum is left out.
 
     Args:
@@ -34,10 +34,12 @@ def read(flash, address, size, namespace):
             number = entry[4][0]
         elif entry[0]:
             entries.append(entry)
+    return _values([entry for entry in entries if entry[0] == number])
+
+
+def _values(entries: list) -> dict:
     values, parts = {}, {}
-    for owner, kind, chunk, key, data in entries:
-        if owner != number:
-            continue
+    for _, kind, chunk, key, data in entries:
         if kind in _NUMBERS:
             values[key] = struct.unpack_from(_NUMBERS[kind], data)[0]
         elif kind == _TEXT:
@@ -51,7 +53,7 @@ def read(flash, address, size, namespace):
     return values
 
 
-def _entries(flash, address, size):
+def _entries(flash, address: int, size: int) -> object:
     """Yield (namespace, type, chunk, key, data) of every written entry with a good checksum."""
     for page_at in range(address, address + size, _PAGE_BYTES):
         head = _read(flash, page_at, _FIRST_ENTRY)
@@ -67,7 +69,7 @@ def _entries(flash, address, size):
             number += span
 
 
-def _entry(flash, at):
+def _entry(flash, at: int) -> tuple:
     raw = _read(flash, at, _ENTRY_BYTES)
     owner, kind, span, chunk, checksum = struct.unpack_from("<BBBBI", raw)
     if _crc(raw[:4] + raw[8:]) != checksum or not 0 < span <= _ENTRIES:
@@ -81,10 +83,10 @@ def _entry(flash, at):
     return (owner, kind, chunk, key, data), span
 
 
-def _read(flash, at, length):
+def _read(flash, at: int, length: int) -> bytes:
     flash.seek(at)
     return flash.read(length)
 
 
-def _crc(data):
+def _crc(data: bytes) -> int:
     return binascii.crc32(data, 0xFFFFFFFF) & 0xFFFFFFFF

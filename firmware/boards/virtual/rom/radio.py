@@ -15,13 +15,13 @@ _open = []
 _spared = False
 
 
-def spare_next():
+def spare_next() -> None:
     """The next socket belongs to the bench: it is made in any case and never cut."""
     global _spared  # noqa: PLW0603 - one radio a process
     _spared = True
 
 
-def socket(*arguments):
+def socket(*arguments) -> object:
     """A socket of the host, remembered so that it can be cut."""
     global _spared  # noqa: PLW0603 - one radio a process
     _check()
@@ -35,13 +35,13 @@ def socket(*arguments):
     return made
 
 
-def getaddrinfo(*arguments):
+def getaddrinfo(*arguments) -> list:
     """The host's own look-up, while there is a network."""
     _check()
     return _host.getaddrinfo(*arguments)
 
 
-def switch(up):
+def switch(up: bool) -> None:
     """Take the network away, or give it back."""
     global is_up  # noqa: PLW0603 - one radio a process
     is_up = up
@@ -49,6 +49,6 @@ def switch(up):
         _open.pop().close()
 
 
-def _check():
+def _check() -> None:
     if not is_up and not _spared:
         raise OSError(_UNREACHABLE, "the network is switched off")

@@ -14,7 +14,7 @@ reset_reason = "power"  # power | software | watchdog: why this run began.
 _host = None
 
 
-def attach(host):
+def attach(host) -> None:
     """Take the folder of this device, a VfsPosix; called once by the launcher."""
     global _host, settings, reset_reason  # noqa: PLW0603 - one rig a process
     _host = host
@@ -31,24 +31,24 @@ def attach(host):
         _forget("rtc.txt")
 
 
-def _forget(name):
+def _forget(name: str) -> None:
     try:
         _host.remove(name)
     except OSError:
         pass
 
 
-def open_file(name, mode):
+def open_file(name: str, mode: str) -> object:
     """Open a file of the device's folder; the application sees only the flash."""
     return _host.open(name, mode)
 
 
-def rename(old, new):
+def rename(old: str, new: str) -> None:
     """Give a file of the device's folder its final name."""
     _host.rename(old, new)
 
 
-def witness(*words):
+def witness(*words) -> None:
     """Note what was done to the device and what it showed, if rig.json asks for a witness.
 
     One JSON line each, `[Unix ms, ...]`, in witness.jsonl: what a test compares the stores with.
@@ -59,19 +59,19 @@ def witness(*words):
             file.write("\n")
 
 
-def reset(reason):
+def reset(reason: str) -> None:
     """Start again with the flash as it is; does not return."""
     with _host.open("reset.txt", "w") as file:
         file.write(reason)
     raise SystemExit(EXIT_RESET)
 
 
-def power_off():
+def power_off() -> None:
     """Switch off; does not return."""
     raise SystemExit(EXIT_OFF)
 
 
-def rtc_s():
+def rtc_s() -> int:
     """Unix seconds of the chip's clock, 0 while it was never set; runs on over a reset."""
     try:
         with _host.open("rtc.txt", "r") as file:
@@ -81,7 +81,7 @@ def rtc_s():
     return set_to_s + int(time.time()) - at_s
 
 
-def set_rtc(unix_s):
+def set_rtc(unix_s: int) -> None:
     """Set the chip's clock; the host's own clock stays as it is."""
     with _host.open("rtc.txt", "w") as file:
         file.write("%d %d" % (unix_s, int(time.time())))
