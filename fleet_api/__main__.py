@@ -1,6 +1,7 @@
 """`python -m fleet_api`: one API process. Settings come from the environment (settings.py)."""
 
 import logging
+import signal
 import sys
 
 import uvicorn
@@ -31,6 +32,8 @@ def main() -> int:
             name = "_".join(str(part) for part in problem["loc"]).upper()
             logger.critical("XUNHU_%s: %s", name, problem["msg"])
         return 2
+    # uvicorn stops cleanly and then raises the signal again: being asked to stop is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     server = uvicorn.Server(config(settings))
     server.run()
     return 0 if server.started else 3

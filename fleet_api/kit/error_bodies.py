@@ -14,7 +14,7 @@ from storage.errors import StoreAway
 
 logger = logging.getLogger(__name__)
 
-_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+_CODES = {400: "invalid", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 # A validator's own words may quote what was sent; a password must not come back in an answer.
 _SECRET_FIELDS = frozenset({"password", "old", "new"})
 

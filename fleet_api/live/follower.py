@@ -24,7 +24,7 @@ from fleet_api.live import repository
 from fleet_api.live.directory import Entry
 from fleet_api.live.hub import Hints, Hub
 from fleet_api.live.metrics import LiveMetrics
-from fleet_api.live.repository import FINISHED, StateStamp
+from fleet_api.live.repository import FINISHED, NO_STATE, StateStamp
 from storage.errors import StorageError
 from storage.registry.models import DeviceState
 from storage.registry.session import Registry
@@ -38,6 +38,7 @@ DIRECTORY_LOOKS = 5  # Devices and states change rarely unannounced: every fifth
 HOLE_LOOKS_MAX = 60
 HOLES_MAX = 1_000
 COMMANDS_FOLLOWED_MAX = 2_000
+CLOSED_REMEMBERED_MAX = 1_000  # Late words on the bus about them come within seconds.
 _FIRST_WAIT_S = 0.1
 _WAIT_S_MAX = 5.0
 
@@ -67,8 +68,10 @@ class Follower:
         self._last_event_id: int | None = None
         self._holes: dict[int, int] = {}
         self._cases: dict[int, dict[str, Any]] = {}
+        self._closed: dict[int, None] = {}
         self._commands: dict[str, dict[str, Any] | None] = {}
-        self._stamps: dict[str, StateStamp] = {}
+        self._stamps: dict[str, StateStamp] = {}  # Of every device; what was shown last.
+        self._states: dict[str, dict[str, Any]] = {}
 
     def wake(self, hints: Hints) -> None:
         """Look now. Called in the event loop."""
@@ -132,22 +135,43 @@ class Follower:
     def _look(self, hints: Hints) -> Look:
         look = Look()
         with self._registry.read() as session:
-            changed_states = set(hints.states)
-            if hints.devices or self._looks % DIRECTORY_LOOKS == 0:
-                look.directory, stamps = repository.directory(session)
-                if self._stamps:
-                    known = self._stamps
-                    changed_states |= {d for d, stamp in stamps.items() if known.get(d) != stamp}
-                self._stamps = stamps
-            if changed_states:
-                look.states = repository.states(session, changed_states)
-                for state in look.states:
-                    self._stamps[state.device] = _stamp(state)
             look.events = self._new_events(session)
             look.cases = self._changed_cases(session, hints.cases)
             look.commands = self._changed_commands(session, hints.commands)
+            named = {row["device"] for row in (*look.events, *look.cases, *look.commands)}
+            strangers = (named | hints.states) - self._stamps.keys()
+            asked = set(hints.states)
+            # The hub shows nothing of a device whose area it does not know.
+            if strangers or hints.devices or self._looks % DIRECTORY_LOOKS == 0:
+                look.directory, stamps = repository.directory(session)
+                asked |= self._compare(stamps)
+            look.states = self._changed_states(session, asked)
         self._looks += 1
         return look
+
+    def _compare(self, stamps: dict[str, StateStamp]) -> set[str]:
+        """Return the devices whose state is another than the one shown."""
+        if not self._looks:
+            self._stamps = stamps
+            return set()
+        changed = {device for device, stamp in stamps.items() if self._stamps.get(device) != stamp}
+        for device in changed:
+            self._stamps.setdefault(device, NO_STATE)
+        return {device for device in changed if stamps[device] != NO_STATE}
+
+    def _changed_states(self, session: Session, devices: set[str]) -> list[DeviceState]:
+        if not devices:
+            return []
+        changed = []
+        for state in repository.states(session, devices):
+            stamp = _stamp(state)
+            before = self._states.get(state.device, state.state)
+            # Two states within a millisecond differ in their words alone.
+            if self._stamps.get(state.device) != stamp or before != state.state:
+                changed.append(state)
+            self._stamps[state.device] = stamp
+            self._states[state.device] = state.state
+        return changed
 
     def _new_events(self, session: Session) -> list[dict[str, Any]]:
         if self._last_event_id is None:
@@ -167,7 +191,7 @@ class Follower:
 
     def _changed_cases(self, session: Session, hinted: set[int]) -> list[dict[str, Any]]:
         first = not self._looks
-        rows = cases.open_or_among(session, hinted | self._cases.keys())
+        rows = cases.open_or_among(session, (hinted | self._cases.keys()) - self._closed.keys())
         changed = []
         for row in rows:
             case = cases_service.case_json(row)
@@ -176,6 +200,9 @@ class Follower:
             self._cases[case["id"]] = case
             if case["closed_ms"] is not None:
                 del self._cases[case["id"]]  # Shown closed once; nothing changes it any more.
+                self._closed[case["id"]] = None
+        while len(self._closed) > CLOSED_REMEMBERED_MAX:
+            self._closed.pop(next(iter(self._closed)))
         return [] if first else changed
 
     def _changed_commands(self, session: Session, hinted: set[str]) -> list[dict[str, Any]]:

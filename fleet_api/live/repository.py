@@ -10,7 +10,8 @@ from fleet_api.kit.scope import Scope
 from fleet_api.live.directory import Entry
 from storage.registry.models import Area, Audit, Command, Device, DeviceState, Event
 
-StateStamp = tuple[Any, ...]
+StateStamp = tuple[Any, ...]  # epoch, boot, connection, online, received_ms
+NO_STATE: StateStamp = (None,) * 5
 EVENTS_AT_ONCE_MAX = 2_000  # A storm; the rest comes with the next look.
 SNAPSHOT_EVENTS_MAX = 50  # What a side list shows.
 SNAPSHOT_COMMANDS_MAX = 200

@@ -1,5 +1,6 @@
 """A real installation for each test: certificates, registry, telemetry, and a small district."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,19 +11,22 @@ from fleet_api.settings import Settings
 from provisioning.authority import Authority
 from storage.registry.models import Audit
 from storage.registry.session import Registry, migrate, open_registry
+from storage.telemetry.interface import Telemetry
 from tests.fleet_api.broker import Broker
 from tests.fleet_api.district import District
 from tests.fleet_api.server import ApiProcess, ApiThread
+from tests.fleet_api.telemetry import open_store
 
 
 @pytest.fixture(scope="session")
 def authority_home(tmp_path_factory) -> Path:
-    """One authority for all tests: making keys takes longer than the tests that use them."""
+    """Keys and an empty registry, made once: that takes longer than most tests."""
     home = tmp_path_factory.mktemp("authority")
     authority = Authority.create(home)
     authority.issue_broker(["localhost"])
     for name in ("api-1", "api-2", "gateway-1", "gateway-2"):
         authority.issue_service(name)
+    migrate(f"sqlite:///{home / 'registry.sqlite'}")
     return home
 
 
@@ -30,7 +34,7 @@ def authority_home(tmp_path_factory) -> Path:
 def home(tmp_path, authority_home) -> Path:
     """An empty installation: its certificates and a migrated registry."""
     (tmp_path / "pki").symlink_to(authority_home / "pki")
-    migrate(f"sqlite:///{tmp_path / 'registry.sqlite'}")
+    shutil.copy(authority_home / "registry.sqlite", tmp_path)
     return tmp_path
 
 
@@ -93,3 +97,11 @@ def audited(registry):
             return list(session.scalars(found))
 
     return rows
+
+
+@pytest.fixture
+def store(home) -> Iterator[Telemetry]:
+    """The installation's telemetry store, as the gateway has it open."""
+    store = open_store(home)
+    yield store
+    store.close()

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import uvicorn
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from fleet_api.__main__ import config
@@ -158,6 +160,7 @@ class LiveView:
     seq: int | None = None
     deltas: list[dict] = field(default_factory=list)
     snapshots: list[dict] = field(default_factory=list)
+    _looked: int = 0
 
     def __enter__(self) -> "LiveView":
         self.connection = self.opening.__enter__()
@@ -186,15 +189,29 @@ class LiveView:
                 return message
 
     def wait_for(self, kind: str, seconds: float = ANSWER_S_MAX, **fields: object) -> dict:
-        """Return the first delta of this kind with these fields, from now on."""
+        """Return the next delta of this kind with these fields, after the one returned before."""
         while True:
-            message = self.next(seconds)
-            for delta in message.get("deltas", ()):
-                inner = delta.get(kind, delta)
-                if delta["kind"] == kind and all(
-                    inner.get(name) == value for name, value in fields.items()
-                ):
-                    return inner if isinstance(inner, dict) else delta
+            while self._looked < len(self.deltas):
+                delta = self.deltas[self._looked]
+                self._looked += 1
+                if delta["kind"] != kind:
+                    continue
+                inner = delta[kind] if isinstance(delta.get(kind), dict) else delta
+                if kind == "state":
+                    inner = delta
+                if fields.items() <= inner.items():
+                    return inner
+            self.next(seconds)
+
+    def closed(self, seconds: float = ANSWER_S_MAX) -> int:
+        """Read until the server closes, and return its code; 1006 when it just went away."""
+        with pytest.raises(ConnectionClosed) as reason:
+            self._read_on(seconds)
+        return reason.value.rcvd.code if reason.value.rcvd else 1006
+
+    def _read_on(self, seconds: float) -> None:
+        while True:
+            self.next(seconds)
 
 
 def wait_until(holds, seconds: float = 10.0) -> None:
