@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from tests.device.device_rig import Broker, Keys, MicroPython
 from tests.wire_protocol.interpreters import micropythons
 

@@ -154,7 +154,9 @@ class MicroPython:
             if line[:1] in "[{":
                 found.append(json.loads(line))
         assert self._process is not None
-        assert self._process.wait(PATIENCE_S) == 0, "\n".join(self.lines)
+        code = self._process.wait(PATIENCE_S)
+        self.kill()
+        assert code == 0, "\n".join(self.lines[-60:])
         return found
 
     def tell(self, **order: Any) -> None:
@@ -182,24 +184,30 @@ class MicroPython:
                 if wanted(found):
                     return found
 
+    def drain(self) -> list[Any]:
+        """Return the JSON that a killed process had still printed."""
+        found = []
+        while (line := self._queue.get(timeout=PATIENCE_S)) is not None:
+            self.lines.append(line)
+            if line[:1] in "[{" and line[-1:] in "]}":
+                found.append(json.loads(line))
+        return found
+
     def kill(self) -> None:
         """SIGKILL: the battery is pulled."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(PATIENCE_S)
-            for pipe in (self._process.stdin, self._process.stdout):
-                if pipe is not None:
-                    pipe.close()
+            if self._process.stdin is not None:
+                self._process.stdin.close()
             self._process = None
 
     @staticmethod
     def _pump(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
         assert process.stdout is not None
-        try:
-            for line in process.stdout:
+        with process.stdout as said:
+            for line in said:
                 lines.put(line.rstrip("\n"))
-        except ValueError:
-            pass  # The pipe was closed under us by `kill`.
         lines.put(None)
 
 

@@ -6,7 +6,8 @@ import os
 from device.adapters.segments import FIRST, STREAM_OF, find, path, read_entry
 from device.errors import JournalFull
 
-LOST_MAX = 12  # Ranges not yet said in a record; contiguous ones are one.
+# Ranges not yet said in a record; contiguous ones are one. As many as `Kept` holds in a file.
+LOST_MAX = 48
 _GIVEN_UP = "tre"  # Tracks, readings, then events that belong to no SOS.
 
 

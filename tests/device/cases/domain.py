@@ -9,6 +9,7 @@ from device.domain.recorder import Recorder
 from device.domain.sos import STATES, Sos
 from device.errors import PeerError, SettingsError
 from device.settings import read
+
 from wire_protocol import clock as quality
 from wire_protocol.track_encode import Fix
 
