@@ -3,7 +3,6 @@
 `xunhu wire decode` prints it. Each line has English and Chinese side by side.
 """
 
-import binascii
 import json
 
 from wire_protocol import (
@@ -95,22 +94,6 @@ def guess(payload: bytes) -> str:
             if head == bytes((frames.VERSION, code)):
                 return kind
     return "unknown"
-
-
-def read_payload(data: bytes) -> bytes:
-    """Return the bytes that a text in hexadecimal or base64 stands for; other bytes unchanged."""
-    text = data.strip()
-    bare = text.replace(b":", b"").replace(b" ", b"").replace(b"\n", b"")
-    if not bare or text[:1] in (b"{", b"["):
-        return data
-    try:
-        return binascii.unhexlify(bare)
-    except ValueError:
-        pass
-    try:
-        return binascii.a2b_base64(bare, strict_mode=True)
-    except ValueError:
-        return data
 
 
 def _binary(kind: str, payload: bytes) -> list[str]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-
 import pytest
 
 from tests.wire_protocol import mutated, run_vectors
 from tests.wire_protocol.interpreters import VECTORS
 from wire_protocol import frames, messages, records, topics, track, words
-from wire_protocol.explain import LINES_MAX, explain, read_payload
+from wire_protocol.explain import LINES_MAX, explain
 from wire_protocol.sensors import NAMES
 
 AT = 1_767_225_600_000
@@ -101,17 +99,6 @@ def test_mutated_frames_are_told_whatever_they_are():
         kind = topics.UP[dice.roll(len(topics.UP))]
         for topic in (None, f"xh/1/t-1/up/{kind}", "xh/1/t-1/down/command"):
             assert 1 <= explain(topic, frame).count("\n") <= LINES_MAX
-        read_payload(frame)
-
-
-def test_hexadecimal_base64_and_plain_bytes_are_read():
-    message = frames.envelope(1, RECORD)
-
-    assert read_payload(message.hex().encode()) == message
-    assert read_payload(message.hex(" ").upper().encode() + b"\n") == message
-    assert read_payload(base64.b64encode(message)) == message
-    assert read_payload(message) == message
-    assert read_payload(b'{"v":1}') == b'{"v":1}'
 
 
 def test_every_name_of_the_protocol_has_words():
