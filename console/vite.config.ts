@@ -6,6 +6,7 @@ const api = process.env.XUNHU_API ?? "http://127.0.0.1:8080";
 
 export default defineConfig({
   plugins: [vue()],
+  worker: { format: "es" },
   build: { target: "es2022", chunkSizeWarningLimit: 2500 },
   server: { proxy: { "/api": { target: api, ws: true } } },
 });

@@ -25,7 +25,12 @@ export const useFleet = defineStore("fleet", () => {
   const openCases = computed(() =>
     [...cases.values()]
       .filter((row) => row.closed_ms === null)
-      .sort((a, b) => a.opened_received_ms - b.opened_received_ms),
+      // Who called for help comes before what a sensor says; then whoever waits longest.
+      .sort(
+        (a, b) =>
+          Number(b.kind === "sos") - Number(a.kind === "sos") ||
+          a.opened_received_ms - b.opened_received_ms,
+      ),
   );
   const openKinds = computed(() => {
     const kinds = new Map<string, string[]>();
