@@ -171,7 +171,9 @@ def _json(kind: str, payload: bytes) -> list[str]:
     if kind in ("event", "result"):
         low, record = records.unwrap(payload)
         english, chinese = words.EVENTS[record["kind"]]
-        return [f"{english} · {chinese}", *_fields({"low": low, "record": record}, "")]
+        lines = [f"{english} · {chinese}"]
+        lines.extend(_fields({"low": low, "record": record}, ""))
+        return lines
     return _fields(found, "")
 
 

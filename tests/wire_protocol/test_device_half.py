@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.wire_protocol.interpreters import run_script
+from tests.wire_protocol.interpreters import REPOSITORY, run_script
 
 NEEDED = [
     "clock",
@@ -37,3 +37,13 @@ def loaded(micropython, tmp_path):
 
 def test_the_device_half_loads_nothing_of_the_server_half(loaded):
     assert sorted(loaded) == ["wire_protocol"] + [f"wire_protocol.{name}" for name in NEEDED]
+
+
+def test_every_module_loads_in_micropython(micropython, tmp_path):
+    names = [path.stem for path in (REPOSITORY / "wire_protocol").glob("*.py")]
+    script = tmp_path / "all.py"
+    script.write_text(
+        "".join(f"import wire_protocol.{name}\n" for name in names if name[0] != "_")
+    )
+
+    assert run_script(micropython, script) == ""

@@ -1,0 +1,136 @@
+"""The JSON of a device's side in the fewest bytes of heap: no tables, no `shape`.
+
+Takes and refuses what `messages` and `records` do (tests hold them together); a message's unknown
+names are left in, and a record is trusted: the device made it, the gateway checks it.
+"""
+
+import json
+
+from wire_protocol.errors import WireError
+
+RECORD_BYTES_MAX = 1024  # As in `records_seal`.
+MESSAGE_BYTES_MAX = 4096  # As in `shape`.
+TEXT_BYTES_MAX = 240
+COUNTS_MAX = 33  # upto and 32 singles
+TTL_S_MAX = 604_800
+LEASE_S_MAX = 300
+U32_MAX = 0xFFFFFFFF
+AT_MS_MAX = U32_MAX * 1000 + 999
+STREAMS = ("track", "reading", "event", "result")
+
+
+def dump(message: dict) -> bytes:
+    """Return a message of ours as compact JSON; `v` is added."""
+    message["v"] = 1
+    return json.dumps(message, separators=(",", ":")).encode()
+
+
+def seal(record: dict) -> bytes:
+    """Return the sealed bytes of a record; WireError if it is too long."""
+    sealed = dump(record)
+    if len(sealed) > RECORD_BYTES_MAX:
+        raise WireError(f"record of {len(sealed)} bytes, not 0..{RECORD_BYTES_MAX}")
+    return sealed
+
+
+def wrap(low: int, sealed: bytes) -> bytes:
+    """Return the message that carries a sealed record, `low` the lowest seq still held."""
+    return b'{"low":%d,"record":%s}' % (low, sealed)
+
+
+def parse_receipt(payload: bytes) -> dict:
+    """Return {"at", "epoch", "streams": {stream: [upto, single...]}}; WireError if it is none."""
+    receipt = load(payload)
+    check_int(receipt, "at", 0, AT_MS_MAX)
+    check_int(receipt, "epoch", 0, U32_MAX)
+    streams = receipt.get("streams")
+    if type(streams) is not dict or len(streams) > len(STREAMS):
+        raise WireError("receipt without streams")
+    for stream, counts in streams.items():
+        if stream not in STREAMS or type(counts) is not list or not 0 < len(counts) <= COUNTS_MAX:
+            raise WireError(f"receipt of {stream[:20]!r}, not 1..{COUNTS_MAX} counts of a stream")
+        for count in counts:
+            if type(count) is not int or not 0 <= count <= U32_MAX:
+                raise WireError(f"receipt of seq {repr(count)[:20]}")
+    return receipt
+
+
+def parse_command(payload: bytes) -> dict:
+    """Return {"id", "kind", "ttl_s", "issued", "body"}; a kind unknown here has a body of None.
+
+    Raises:
+        WireError: It is no command.
+    """
+    command = load(payload)
+    check_id(command)
+    check_text(command, "kind", 20)
+    check_int(command, "ttl_s", 1, TTL_S_MAX)
+    check_int(command, "issued", 0, AT_MS_MAX)
+    body, kind = command.get("body"), command["kind"]
+    if kind not in ("message", "locate", "duty"):
+        command["body"] = None
+    elif type(body) is not dict:
+        raise WireError("command without a body")
+    elif kind == "message":
+        check_text(body, "text", TEXT_BYTES_MAX)
+    elif kind == "duty" and body.get("on") is not True and body.get("on") is not False:
+        raise WireError("duty neither on nor off")
+    return command
+
+
+def parse_sos_status(payload: bytes) -> dict:
+    """Return {"epoch", "incident", "status", "by", "at"}; WireError if it is none."""
+    status = load(payload)
+    check_int(status, "epoch", 0, U32_MAX)
+    check_int(status, "incident", 1, U32_MAX)
+    if status.get("status") not in ("taken", "help", "closed"):
+        raise WireError("sos_status neither taken, help nor closed")
+    check_text(status, "by", 40)
+    check_int(status, "at", 0, AT_MS_MAX)
+    return status
+
+
+def parse_watch(payload: bytes) -> dict:
+    """Return {"lease_s"}; WireError if it is none."""
+    watch = load(payload)
+    check_int(watch, "lease_s", 1, LEASE_S_MAX)
+    return watch
+
+
+def load(payload: bytes) -> dict:
+    """Return the JSON object of a message of version 1; WireError if it is none."""
+    if len(payload) > MESSAGE_BYTES_MAX:
+        raise WireError(f"message of {len(payload)} bytes, not 0..{MESSAGE_BYTES_MAX}")
+    try:
+        message = json.loads(str(payload, "utf-8"))
+    except (ValueError, RuntimeError):  # RuntimeError: nested too deep
+        raise WireError("message is not JSON") from None
+    if type(message) is not dict:
+        raise WireError("message is not a JSON object")
+    check_int(message, "v", 1, 1)
+    return message
+
+
+def check_int(message: dict, name: str, low: int, high: int) -> None:
+    """Raise WireError unless a field is an integer within its limits."""
+    value = message.get(name)
+    if type(value) is not int or not low <= value <= high:
+        raise WireError(f"{name} is {repr(value)[:40]}, not {low}..{high}")
+
+
+def check_text(message: dict, name: str, bytes_max: int) -> None:
+    """Raise WireError unless a field is text of at most so many bytes of UTF-8, without zeros."""
+    value = message.get(name)
+    try:
+        if type(value) is str and len(value.encode()) <= bytes_max and "\0" not in value:
+            return
+    except ValueError:  # Half of a surrogate pair
+        pass
+    raise WireError(f"{name} is not text of 0..{bytes_max} bytes of UTF-8 without zeros")
+
+
+def check_id(message: dict) -> None:
+    """Raise WireError unless `id` is 16 hexadecimal digits."""
+    check_text(message, "id", 16)
+    if len(message["id"]) != 16 or message["id"].strip("0123456789abcdef"):
+        raise WireError("id is not 16 hexadecimal digits")
