@@ -1,5 +1,9 @@
 """Accounts. Nobody gives away more than they have; the last administrator cannot be locked out."""
 
+from typing import Any
+
+from sqlalchemy.orm import Session
+
 from fleet_api.areas import repository as areas
 from fleet_api.errors import ConflictError, InvalidError, NotFoundError
 from fleet_api.kit.clock import wall_clock_ms
@@ -27,13 +31,7 @@ def create_first_admin(registry: Registry, name: str = "admin") -> str | None:
         if repository.count(session):
             return None
         session.add(User(name=name, password_hash=password_hash, role="admin", created_ms=now_ms))
-        write_audit(
-            session,
-            at_ms=now_ms,
-            user_name=SYSTEM,
-            action="user.create",
-            details={"user": name, "role": "admin", "area_code": None},
-        )
+        _note(session, now_ms, "user.create", {"user": name, "role": "admin", "area_code": None})
     return password
 
 
@@ -53,36 +51,48 @@ def reset_password(registry: Registry, name: str) -> str:
         user.password_hash = password_hash
         user.disabled_ms = None
         sessions.remove_all(session, user.id)
-        write_audit(
-            session,
-            at_ms=now_ms,
-            user_name=SYSTEM,
-            action="password.reset",
-            details={"user": name},
-        )
+        _note(session, now_ms, "password.reset", {"user": name})
     return password
 
 
 def ensure_demo_operator(registry: Registry, name: str, password: str) -> None:
-    """Make, or make usable again, the demo's operator; only `xunhu up --demo` asks for it."""
-    password_hash = Passwords().hash(password)
+    """Let the demo's operator sign in with `password`; an account already so stays as it is.
+
+    Raises:
+        ConflictError: There is such an account that is no operator: it is not the demo's.
+    """
+    passwords = Passwords()
+    with registry.read() as session:
+        user = repository.by_name(session, name)
+        before = user.password_hash if user is not None else None
+    password_hash = before
+    if before is None or not passwords.fits(before, password):
+        password_hash = passwords.hash(password)
     now_ms = wall_clock_ms()
     with registry.begin() as session:
         user = repository.by_name(session, name)
         if user is None:
-            user = User(name=name, role="operator", created_ms=now_ms, password_hash="")
+            user = User(name=name, role="operator", created_ms=now_ms, disabled_ms=now_ms)
             session.add(user)
-        user.password_hash = password_hash
+        elif user.role != "operator":
+            raise ConflictError("name_taken", f"{name} is no operator: not the demo's account.")
+        if user.password_hash == password_hash and user.disabled_ms is None:
+            return
+        user.password_hash = password_hash or ""
         user.disabled_ms = None
+        _note(session, now_ms, "user.change", {"user": name, "disabled": False, "demo": True})
 
 
 def disable_demo_operator(registry: Registry, name: str) -> None:
-    """A home that was a demo once keeps no account with a printed password."""
+    """Lock the demo's operator out, if a demo start left one."""
+    now_ms = wall_clock_ms()
     with registry.begin() as session:
         user = repository.by_name(session, name)
-        if user is not None and user.disabled_ms is None:
-            user.disabled_ms = wall_clock_ms()
-            sessions.remove_all(session, user.id)
+        if user is None or user.role != "operator" or user.disabled_ms is not None:
+            return
+        user.disabled_ms = now_ms
+        sessions.remove_all(session, user.id)
+        _note(session, now_ms, "user.change", {"user": name, "disabled": True, "demo": True})
 
 
 def create(unit: Unit, wanted: NewUser, password_hash: str) -> UserOut:
@@ -148,6 +158,10 @@ def change(unit: Unit, user_id: int, wanted: UserChange, password_hash: str | No
 def user_out(user: User) -> UserOut:
     """Return an account as JSON shows it."""
     return UserOut.model_validate({name: getattr(user, name) for name in UserOut.model_fields})
+
+
+def _note(session: Session, at_ms: int, action: str, details: dict[str, Any]) -> None:
+    write_audit(session, at_ms=at_ms, user_name=SYSTEM, action=action, details=details)
 
 
 def _check_area(unit: Unit, area_code: str | None) -> None:

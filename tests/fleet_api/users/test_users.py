@@ -1,8 +1,13 @@
 import pytest
 from sqlalchemy import select
 
-from fleet_api.errors import NotFoundError
-from fleet_api.users.service import create_first_admin, reset_password
+from fleet_api.errors import ConflictError, NotFoundError
+from fleet_api.users.service import (
+    create_first_admin,
+    disable_demo_operator,
+    ensure_demo_operator,
+    reset_password,
+)
 from storage.registry.models import User
 from storage.registry.session import migrate, open_registry
 from tests.fleet_api.district import DISTRICT, EAST, PASSWORD, SONGLING, WEST
@@ -134,3 +139,36 @@ def test_the_last_administrator_of_everything_stays(api, change):
     assert answer.status_code == 409
     assert answer.json()["error"]["code"] == "last_admin"
     assert admin.get("/session").status_code == 200
+
+
+def demo_sign_in(api, password: str) -> int:
+    return api.browser().post("/session", {"name": "demo", "password": password}).status_code
+
+
+def test_the_demos_operator_comes_and_goes(api, registry, audited):
+    ensure_demo_operator(registry, "demo", "first-demo-password")
+    assert demo_sign_in(api, "first-demo-password") == 200
+    ensure_demo_operator(registry, "demo", "first-demo-password")
+    assert len(audited("user.change")) == 1  # Nothing changed, so nothing is written.
+    ensure_demo_operator(registry, "demo", "other-demo-password")
+    assert demo_sign_in(api, "first-demo-password") == 401
+    token = api.browser().post("/session", {"name": "demo", "password": "other-demo-password"})
+    browser = api.browser(token.cookies["xunhu_session"])
+    assert browser.get("/session").json()["role"] == "operator"
+    disable_demo_operator(registry, "demo")
+    disable_demo_operator(registry, "demo")
+    assert browser.get("/session").status_code == 401
+    assert demo_sign_in(api, "other-demo-password") == 401
+    ensure_demo_operator(registry, "demo", "other-demo-password")
+    assert demo_sign_in(api, "other-demo-password") == 200
+
+
+def test_a_real_account_is_not_taken_for_the_demos(district, registry):
+    del district
+    with pytest.raises(ConflictError):
+        ensure_demo_operator(registry, "admin", "first-demo-password")
+    disable_demo_operator(registry, "admin")
+    disable_demo_operator(registry, "nobody")
+    with registry.read() as session:
+        admin = session.scalars(select(User).where(User.name == "admin")).one()
+    assert admin.disabled_ms is None
