@@ -44,12 +44,13 @@ class Child:
         self._delay_s = RESTART_DELAY_FIRST_S
         self._due_s: float | None = None
         self._started_s = 0.0
+        self._pid_path = log_folder / f"{command.name}.pid"
         self.process = self._start()
 
     def _start(self) -> "subprocess.Popen[bytes]":
         self._started_s = time.monotonic()
         with self.log_path.open("ab") as log:
-            return subprocess.Popen(  # noqa: S603 - arguments are our own
+            process = subprocess.Popen(  # noqa: S603 - arguments are our own
                 list(self.command.arguments),
                 env={**os.environ, **self.command.environment},
                 stdin=subprocess.DEVNULL,
@@ -58,6 +59,9 @@ class Child:
                 # Its own group: a Ctrl-C in the terminal reaches `up` alone, which stops in order.
                 start_new_session=True,
             )
+        # Beside the log, for whoever must find the process: an administrator, a test.
+        self._pid_path.write_text(f"{process.pid}\n", encoding="ascii")
+        return process
 
     def tend(self) -> None:
         """Start the child again if it died and its delay has passed."""
