@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 from fleet_api.kit.paging import ListQuery
 from fleet_api.kit.schemas import Answer, Ms, Question
 from fleet_api.kit.texts import Word, check_printable
-from wire_protocol.device_messages import LEASE_S_MAX, MUTE_S_MAX, TEXT_BYTES_MAX, TTL_S_MAX
+from wire_protocol.messages import LEASE_S_MAX, MUTE_S_MAX, TEXT_BYTES_MAX, TTL_S_MAX
 
 TTL_S_DEFAULT = 3_600
 # A watch that waited for an absent device would make it talk when nobody looks any more.

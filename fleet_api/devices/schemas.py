@@ -57,7 +57,9 @@ class DeviceOut(Answer):
 class DevicePage(Page[DeviceOut]):
     """Devices by id."""
 
-    telemetry: bool = Field(description="False: positions are the last this process knows.")
+    telemetry: bool = Field(
+        examples=[True], description="False: positions are the last this process knows."
+    )
 
 
 class DeviceQuery(FleetQuery):

@@ -31,7 +31,9 @@ class Page(Answer, Generic[T]):
 
     items: list[T]
     next: str | None = Field(
-        default=None, description="Give it as `after` for the next page; null at the end."
+        default=None,
+        examples=[None],
+        description="Give it as `after` for the next page; null at the end.",
     )
 
 

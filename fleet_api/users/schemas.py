@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 from fleet_api.kit.schemas import Answer, Ms, Question
 from fleet_api.kit.scope import AREA_CODE_PATTERN
 from fleet_api.sessions.passwords import PASSWORD_CHARACTERS_MAX, PASSWORD_CHARACTERS_MIN
-from wire_protocol.device_messages import NAME_BYTES_MAX
+from wire_protocol.messages import NAME_BYTES_MAX
 
 
 def check_name(name: str) -> str:
