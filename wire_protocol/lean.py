@@ -1,17 +1,29 @@
 """The JSON of a device's side in the fewest bytes of heap: no tables, no `shape`.
 
-Takes and refuses what `messages` and `records` do (tests hold them together); a message's unknown
-names are left in, and a record is trusted: the device made it, the gateway checks it.
+Every message down is parsed here, on the server's side too. Names that a message has beyond those
+checked are left in, and nobody looks at them. A record is trusted: the device made it, and the
+gateway checks it.
 """
+# mypy: disable-error-code=type-arg
+# A name for what JSON holds would have to be imported, and would stay in the heap.
 
 import json
 
 from wire_protocol.errors import WireError
 
-RECORD_BYTES_MAX = 1024  # As in `records_seal`.
-MESSAGE_BYTES_MAX = 4096  # As in `shape`.
+try:
+    from typing import Any
+
+    Json = dict[str, Any]
+except ImportError:  # MicroPython, which reads no annotations
+    Json = dict  # type: ignore[misc]
+
+RECORD_BYTES_MAX = 1024  # A report of 200 bytes, escaped, fits twice.
+MESSAGE_BYTES_MAX = 4096  # No JSON message of ours needs half of it.
+BRACKETS_MAX = 500  # 240 may stand in a text; nested, each would take a device some 50 bytes.
 TEXT_BYTES_MAX = 240
-COUNTS_MAX = 33  # upto and 32 singles
+NAME_BYTES_MAX = 40
+COUNTS_MAX = 33  # upto and 32 singles: twice the window of 16 messages
 TTL_S_MAX = 604_800
 LEASE_S_MAX = 300
 U32_MAX = 0xFFFFFFFF
@@ -19,13 +31,13 @@ AT_MS_MAX = U32_MAX * 1000 + 999
 STREAMS = ("track", "reading", "event", "result")
 
 
-def dump(message: dict) -> bytes:
+def dump(message: Json) -> bytes:
     """Return a message of ours as compact JSON; `v` is added."""
     message["v"] = 1
     return json.dumps(message, separators=(",", ":")).encode()
 
 
-def seal(record: dict) -> bytes:
+def seal(record: Json) -> bytes:
     """Return the sealed bytes of a record; WireError if it is too long."""
     sealed = dump(record)
     if len(sealed) > RECORD_BYTES_MAX:
@@ -38,7 +50,7 @@ def wrap(low: int, sealed: bytes) -> bytes:
     return b'{"low":%d,"record":%s}' % (low, sealed)
 
 
-def parse_receipt(payload: bytes) -> dict:
+def parse_receipt(payload: bytes) -> Json:
     """Return {"at", "epoch", "streams": {stream: [upto, single...]}}; WireError if it is none."""
     receipt = load(payload)
     check_int(receipt, "at", 0, AT_MS_MAX)
@@ -55,7 +67,7 @@ def parse_receipt(payload: bytes) -> dict:
     return receipt
 
 
-def parse_command(payload: bytes) -> dict:
+def parse_command(payload: bytes) -> Json:
     """Return {"id", "kind", "ttl_s", "issued", "body"}; a kind unknown here has a body of None.
 
     Raises:
@@ -78,47 +90,57 @@ def parse_command(payload: bytes) -> dict:
     return command
 
 
-def parse_sos_status(payload: bytes) -> dict:
+def parse_sos_status(payload: bytes) -> Json:
     """Return {"epoch", "incident", "status", "by", "at"}; WireError if it is none."""
     status = load(payload)
     check_int(status, "epoch", 0, U32_MAX)
     check_int(status, "incident", 1, U32_MAX)
     if status.get("status") not in ("taken", "help", "closed"):
         raise WireError("sos_status neither taken, help nor closed")
-    check_text(status, "by", 40)
+    check_text(status, "by", NAME_BYTES_MAX)
     check_int(status, "at", 0, AT_MS_MAX)
     return status
 
 
-def parse_watch(payload: bytes) -> dict:
+def parse_watch(payload: bytes) -> Json:
     """Return {"lease_s"}; WireError if it is none."""
     watch = load(payload)
     check_int(watch, "lease_s", 1, LEASE_S_MAX)
     return watch
 
 
-def load(payload: bytes) -> dict:
+def load(payload: bytes) -> Json:
     """Return the JSON object of a message of version 1; WireError if it is none."""
-    if len(payload) > MESSAGE_BYTES_MAX:
-        raise WireError(f"message of {len(payload)} bytes, not 0..{MESSAGE_BYTES_MAX}")
-    try:
-        message = json.loads(str(payload, "utf-8"))
-    except (ValueError, RuntimeError):  # RuntimeError: nested too deep
-        raise WireError("message is not JSON") from None
-    if type(message) is not dict:
-        raise WireError("message is not a JSON object")
+    message = load_any(payload)
     check_int(message, "v", 1, 1)
     return message
 
 
-def check_int(message: dict, name: str, low: int, high: int) -> None:
+def load_any(payload: bytes) -> Json:
+    """Return the JSON object of a message; WireError if it is none, or too much of one."""
+    if len(payload) > MESSAGE_BYTES_MAX:
+        raise WireError(f"message of {len(payload)} bytes, not 0..{MESSAGE_BYTES_MAX}")
+    if payload.count(b"[") + payload.count(b"{") > BRACKETS_MAX:
+        raise WireError(f"message with more than {BRACKETS_MAX} brackets")
+    try:
+        # In a list with a number behind it: MicroPython up to 1.26 takes an object cut short.
+        values = json.loads("[" + str(payload, "utf-8") + ",0]")
+    except (ValueError, RuntimeError):  # RuntimeError: nested too deep
+        raise WireError("message is not JSON") from None
+    if len(values) != 2 or type(values[0]) is not dict:
+        raise WireError("message is not a JSON object")
+    found: dict = values[0]
+    return found
+
+
+def check_int(message: Json, name: str, low: int, high: int) -> None:
     """Raise WireError unless a field is an integer within its limits."""
     value = message.get(name)
     if type(value) is not int or not low <= value <= high:
         raise WireError(f"{name} is {repr(value)[:40]}, not {low}..{high}")
 
 
-def check_text(message: dict, name: str, bytes_max: int) -> None:
+def check_text(message: Json, name: str, bytes_max: int) -> None:
     """Raise WireError unless a field is text of at most so many bytes of UTF-8, without zeros."""
     value = message.get(name)
     try:
@@ -129,7 +151,7 @@ def check_text(message: dict, name: str, bytes_max: int) -> None:
     raise WireError(f"{name} is not text of 0..{bytes_max} bytes of UTF-8 without zeros")
 
 
-def check_id(message: dict) -> None:
+def check_id(message: Json) -> None:
     """Raise WireError unless `id` is 16 hexadecimal digits."""
     check_text(message, "id", 16)
     if len(message["id"]) != 16 or message["id"].strip("0123456789abcdef"):

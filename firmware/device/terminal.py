@@ -8,7 +8,7 @@ from device.domain.recorder import Recorder
 from device.domain.sos import IDLE, Sos
 from device.services.station import position
 from wire_protocol import clock as quality
-from wire_protocol import device_messages, track_encode
+from wire_protocol import lean, track_encode
 from wire_protocol.track_encode import Fix
 
 READ_BYTES = 256  # At 9600 baud a quarter of a second.
@@ -99,11 +99,11 @@ class Terminal:
     def on_message(self, topic: str, payload: bytes) -> None:
         """Take a message of a terminal's own topics; WireError if it breaks the protocol."""
         if topic == "watch":
-            lease_s = device_messages.parse_watch(payload)["lease_s"]
+            lease_s = lean.parse_watch(payload)["lease_s"]
             self._watched_until_ms = self.station.clock.uptime_ms() + lease_s * 1000
             self._seal_if_due()
         elif topic == "sos_status":
-            status = device_messages.parse_sos_status(payload)
+            status = lean.parse_sos_status(payload)
             if (status["epoch"], status["incident"]) == (self._sos.epoch, self._sos.incident):
                 self._apply(status["status"])
 

@@ -2,7 +2,7 @@
 
 from device.adapters.journal import Journal
 from device.errors import JournalFault, JournalFull
-from wire_protocol import frames, records_seal
+from wire_protocol import frames, lean
 
 
 class Logbook:
@@ -89,7 +89,7 @@ class Logbook:
             return None
         seq, count, record = found
         low = min(self.journal.low(stream), seq)
-        wrap = frames.envelope if stream in ("track", "reading") else records_seal.wrap
+        wrap = frames.envelope if stream in ("track", "reading") else lean.wrap
         return seq, count, wrap(low, record)
 
     def _json(self, stream: str, kind: str, fields: dict, sos: bool) -> tuple | None:
@@ -100,7 +100,7 @@ class Logbook:
         record.update({"epoch": journal.epoch, "seq": seq, "kind": kind, "boot": self.boot})
         if record.get("incident") == 0:
             record["incident"] = seq
-        if not self._append(stream, records_seal.seal(record), 1, sos):
+        if not self._append(stream, lean.seal(record), 1, sos):
             return None
         return journal.epoch, seq
 

@@ -8,10 +8,11 @@ read, a position that must be found) waits here until its deadline.
 import binascii
 
 from wire_protocol import clock as quality
-from wire_protocol import device_messages
+from wire_protocol import lean
 
 LEDGER_MAX = 64  # Ids remembered; the gateway repeats a command until its result, not after it.
 WAITING_MAX = 4  # Commands that take time; more are refused as busy.
+MUTE_TTL_S = 60
 _ID_BYTES = 8
 
 
@@ -35,17 +36,16 @@ class Orders:
 
     def on_command(self, payload: bytes) -> None:
         """Take a message of the topic `command`; WireError if it is none."""
-        command = device_messages.parse_command(payload)
+        command = lean.parse_command(payload)
         left_s = command["ttl_s"]
         if self._clock.quality >= quality.SERVER:
             # A clock that is a little behind must not lengthen the time to live.
             left_s = min(left_s, left_s - (self._clock.now_ms() - command["issued"]) // 1000)
         self._run(command["id"], command["kind"], command["body"], left_s)
 
-    def on_mute(self, payload: bytes) -> None:
-        """Take a message of the topic `mute`; WireError if it is none."""
-        mute = device_messages.parse_mute(payload)
-        self._run(mute["id"], "mute", mute, device_messages.MUTE_S_MAX)
+    def on_mute(self, mute: dict) -> None:
+        """Take a message of the topic `mute`: a command that is always in time."""
+        self._run(mute["id"], "mute", mute, MUTE_TTL_S)
 
     def finish(self, command: str, status: str, reason: str = "", data=None) -> None:
         """Answer a command that waited."""

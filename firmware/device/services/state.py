@@ -2,7 +2,7 @@
 
 import gc
 
-from wire_protocol import device_messages, topics
+from wire_protocol import lean
 
 BATTERY_EMPTY_MV = 3_300
 BATTERY_FULL_MV = 4_150
@@ -23,11 +23,11 @@ def compose(station) -> bytes:
     state["rssi_dbm"] = board.rssi_dbm()
     state["heap_free"] = gc.mem_free()
     state["reset"] = board.reset_reason()
-    state["held"] = {stream: journal.held(stream) for stream in topics.STREAMS}
+    state["held"] = {stream: journal.held(stream) for stream in lean.STREAMS}
     state["dropped"] = journal.dropped
     state["faults"] = station.faults()
     state.update(station.kind.state())
-    return device_messages.make_state(state)
+    return lean.dump(state)
 
 
 def _percent(battery_mv: int | None) -> int | None:

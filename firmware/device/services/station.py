@@ -11,7 +11,7 @@ from device.services.orders import Orders
 from device.services.sender import Sender
 from device.supervisor import Supervisor
 from wire_protocol import clock as quality
-from wire_protocol import device_messages
+from wire_protocol import lean
 from wire_protocol.errors import WireError
 
 TICK_MS = 1_000
@@ -53,7 +53,7 @@ class Station:
 
     def will(self, connection: int) -> bytes:
         """Return what the broker says for us when we are gone."""
-        return device_messages.make_state(self.identity(connection, False))
+        return lean.dump(self.identity(connection, False))
 
     def on_up(self) -> None:
         """A connection is there."""
@@ -74,11 +74,9 @@ class Station:
         """Take a message; one that breaks the protocol is counted and goes no further."""
         try:
             if topic == "receipt":
-                self._on_receipt(device_messages.parse_receipt(payload))
+                self._on_receipt(lean.parse_receipt(payload))
             elif topic == "command":
                 self.orders.on_command(payload)
-            elif topic == "mute":
-                self.orders.on_mute(payload)
             else:
                 self.kind.on_message(topic, payload)
         except WireError as error:

@@ -31,11 +31,11 @@ class Witness:
         seq = journal.next_seq(stream)
         count = 12 if stream == "track" else 1
         kind = "sos" if sos else "duty"
-        head = '{"kind":"%s","seq":%d,"stream":"%s"}' % (kind, seq, stream)
+        head = json.dumps({"kind": kind, "seq": seq, "stream": stream})
         record = head.encode() + b" " * (size - len(head))
         self.begun[stream, seq] = record
         assert journal.append(stream, record, count, sos) == seq
-        assert (stream, seq) not in self.sealed, "seq %d of %s given twice" % (seq, stream)
+        assert (stream, seq) not in self.sealed, (seq, stream, "given twice")
         self.sealed[stream, seq] = record, count
 
     def receive(self, journal, stream, upto, singles):

@@ -27,7 +27,7 @@ def say(*words):
 
 
 def open_journal(place):
-    if os.stat(place)[0] & 0x4000:
+    if os.stat(place)[0] & 0x4000:  # noqa: PTH116 - MicroPython
         return Journal(place, Kept(place))
     flash = FileFlash(place, BLOCKS)
     try:
@@ -44,11 +44,8 @@ def work(journal):
         sos = stream == "event" and random.randrange(4) == 0
         count = random.randrange(1, 13) if stream in ("track", "reading") else 1
         seq = journal.next_seq(stream)
-        head = '{"kind":"%s","seq":%d,"x":%d}' % (
-            "sos" if sos else "duty",
-            seq,
-            random.getrandbits(30),
-        )
+        kind = "sos" if sos else "duty"
+        head = json.dumps({"kind": kind, "seq": seq, "x": random.getrandbits(30)})
         record = head.encode() + b" " * random.randrange(600)
         try:
             journal.append(stream, record, count, sos)
