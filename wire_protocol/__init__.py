@@ -2,6 +2,6 @@
 
 Runs on CPython and on MicroPython; docs/wire_protocol.md describes the bytes. On a device memory
 is scarce, so the half of a format that a device needs is a module of its own (`track_encode`,
-`readings_encode`, `records_seal`, `device_messages`) and the module with the format's plain name
+`readings_encode`, `lean` for all JSON, `lean_mute`) and the module with the format's plain name
 (`track`, `readings`, `records`, `messages`) offers both halves to everyone else.
 """

@@ -36,14 +36,15 @@ def envelope(low: int, record: bytes) -> bytes:
     return struct.pack("<I", low) + record
 
 
-def pack_header(header: Header) -> bytes:
-    """Return the 12 bytes of a header; WireError if a field is out of range."""
+def pack_header(kind: int, epoch: int, seq: int, count: int, clock: int) -> bytes:
+    """Return the 12 bytes of a header of this version; WireError if a field is out of range."""
     # Checked by hand: struct.pack on MicroPython wraps what does not fit.
-    for value, limit in zip(header, (0xFF, 0xFF, U32_MAX, U32_MAX, 0xFF, 3)):
-        if not 0 <= value <= limit:
-            raise WireError(f"header field {value}, not 0..{limit}")
-    _check_range(header.seq, header.count)
-    return struct.pack(_HEADER, *header)
+    if not 1 <= count <= COUNT_MAX:
+        raise WireError(f"{count} records, not 1..{COUNT_MAX}")
+    if not 0 <= epoch <= U32_MAX or not 0 <= clock <= 3:
+        raise WireError(f"epoch {epoch}, not 0..{U32_MAX}, or clock {clock}, not 0..3")
+    _check_range(seq, count)
+    return struct.pack(_HEADER, VERSION, kind, epoch, seq, count, clock)
 
 
 def header(record: bytes) -> Header:

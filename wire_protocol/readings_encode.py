@@ -8,7 +8,6 @@ import struct
 from collections import namedtuple
 
 from wire_protocol import columns, frames, sensors
-from wire_protocol.errors import WireError
 
 ONE_KIND = 0x100  # Bit of the widths: one byte for the whole batch.
 
@@ -27,11 +26,7 @@ def encode(epoch: int, seq: int, clock: int, readings: list[Reading]) -> bytes:
     Raises:
         WireError: A field is out of range, or a time is before the one in front of it.
     """
-    if not 1 <= len(readings) <= frames.COUNT_MAX:
-        raise WireError(f"{len(readings)} readings, not 1..{frames.COUNT_MAX}")
-    head = frames.pack_header(
-        frames.Header(frames.VERSION, frames.READING, epoch, seq, len(readings), clock)
-    )
+    head = frames.pack_header(frames.READING, epoch, seq, len(readings), clock)
     before = 0
     for reading in readings:
         columns.check_time(reading.at_ms, before)

@@ -1,8 +1,8 @@
-"""Event and result records, both halves; a device imports `records_seal` alone."""
+"""Event and result records; a device seals its own with `lean`."""
 
-from wire_protocol import records_seal, sensors, shape, topics
+from wire_protocol import clock, lean, sensors, shape, topics
 from wire_protocol.errors import WireError
-from wire_protocol.records_seal import COMMON, RECORD_BYTES_MAX, wrap
+from wire_protocol.lean import RECORD_BYTES_MAX
 from wire_protocol.shape import Json
 
 __all__ = ["EVENT_KINDS", "RECORD_BYTES_MAX", "check", "seal", "unwrap", "wrap"]
@@ -10,6 +10,16 @@ __all__ = ["EVENT_KINDS", "RECORD_BYTES_MAX", "check", "seal", "unwrap", "wrap"]
 REPORT_BYTES_MAX = 200
 DATA_DEPTH_MAX = 3
 
+COMMON = {
+    "v": ("int", 1, 1),
+    "epoch": shape.U32,
+    "seq": shape.SEQ,
+    "kind": ("text", 20),
+    "at": shape.AT_MS,
+    "clock": ("one", clock.NAMES),
+    "uptime_s": shape.U32,
+    "boot": shape.U32,
+}
 _FIX = (
     "object",
     {
@@ -54,10 +64,28 @@ EVENT_KINDS = tuple([kind for kind in KINDS if kind != "result"])
 
 
 def seal(fields: Json) -> bytes:
-    """Return the sealed bytes of a record, all of it checked; `v` is added."""
+    """Return the sealed bytes of a record, all of it checked; `v` is added.
+
+    Raises:
+        WireError: A field is missing or out of range, or the record is too long.
+    """
     record = {"v": 1}
     record.update(fields)
-    return records_seal.seal(check(record))
+    sealed = shape.dump(check(record))
+    if len(sealed) > RECORD_BYTES_MAX:
+        raise WireError(f"record of {len(sealed)} bytes, not 0..{RECORD_BYTES_MAX}")
+    return sealed
+
+
+def wrap(low: int, sealed: bytes) -> bytes:
+    """Return the message that carries a sealed record: `{"low":N,"record":...}`.
+
+    Args:
+        low: The lowest seq of this stream that the device still holds, 1..seq of the record.
+        sealed: What `seal` returned, unchanged.
+    """
+    shape.check(low, shape.SEQ, "low")
+    return lean.wrap(low, sealed)
 
 
 def check(record: Json) -> Json:
@@ -73,7 +101,7 @@ def check(record: Json) -> Json:
 
 def unwrap(message: bytes) -> tuple[int, Json]:
     """Return (low, checked record) of a message; WireError if either cannot be."""
-    loaded = shape.load(message, "message")
+    loaded = lean.load_any(message)
     if not isinstance(loaded.get("record"), dict):
         raise WireError("message has no record")
     record = check(loaded["record"])

@@ -1,4 +1,4 @@
-"""Checks what JSON held against a table; both ends use it where a message enters.
+"""Checks what JSON held against a table; the server uses it where a message enters.
 
 A shape is a tuple: `("int", low, high)`, `("text", bytes)`, `("bool",)`, `("one", names)`,
 `("hex", digits)`, `("null", shape)` for the shape or null, `("list", shape, least, most)`,
@@ -9,6 +9,7 @@ anything small. Names that an object's table does not list are left out: a newer
 import json
 
 from wire_protocol.errors import WireError
+from wire_protocol.lean import MESSAGE_BYTES_MAX
 
 try:
     from typing import Any
@@ -19,7 +20,6 @@ try:
 except ImportError:  # MicroPython, which reads no annotations
     Shape, Value, Json = tuple, object, dict
 
-MESSAGE_BYTES_MAX = 4096  # No JSON message of ours needs half of it.
 U32 = ("int", 0, 0xFFFFFFFF)
 SEQ = ("int", 1, 0xFFFFFFFF)
 AT_MS = ("int", 0, 0xFFFFFFFF * 1000 + 999)
@@ -27,26 +27,8 @@ FLAG = ("bool",)
 HEX_ID = ("hex", 16)
 
 _KEY_BYTES_MAX = 40
-_BRACKETS_MAX = 500  # 240 may stand in a text; nested, each would take a device some 50 bytes.
 _ITEMS_MAX = 32
 _DATA_INT = ("int", -(1 << 53), 1 << 53)  # What JavaScript can count.
-
-
-def load(payload: bytes, what: str) -> Json:
-    """Return the object in a JSON message; WireError if it is none."""
-    if len(payload) > MESSAGE_BYTES_MAX:
-        raise WireError(f"{what} of {len(payload)} bytes, not 0..{MESSAGE_BYTES_MAX}")
-    if payload.count(b"[") + payload.count(b"{") > _BRACKETS_MAX:
-        raise WireError(f"{what} has more than {_BRACKETS_MAX} brackets")
-    try:
-        # In a list with a number behind it: MicroPython up to 1.26 takes an object cut short.
-        values = json.loads("[" + str(payload, "utf-8") + ",0]")
-    except (ValueError, RuntimeError) as error:  # RuntimeError: nested too deep
-        raise WireError(f"{what} is not JSON: {error}") from None
-    if len(values) != 2 or type(values[0]) is not dict:
-        raise WireError(f"{what} is not a JSON object")
-    found: Json = values[0]
-    return found
 
 
 def dump(value: Json) -> bytes:

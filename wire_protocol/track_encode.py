@@ -36,11 +36,7 @@ def encode(epoch: int, seq: int, clock: int, fixes: list[Fix]) -> bytes:
     Raises:
         WireError: A field is out of range, or a time is before the one in front of it.
     """
-    if not 1 <= len(fixes) <= frames.COUNT_MAX:
-        raise WireError(f"{len(fixes)} fixes, not 1..{frames.COUNT_MAX}")
-    head = frames.pack_header(
-        frames.Header(frames.VERSION, frames.TRACK, epoch, seq, len(fixes), clock)
-    )
+    head = frames.pack_header(frames.TRACK, epoch, seq, len(fixes), clock)
     before = 0
     for fix in fixes:
         _check(fix, before)

@@ -114,7 +114,7 @@ def test_the_document_and_the_parsers_agree_on_every_vector():
     """What the parsers take is in the document, but for names and kinds of a later version."""
     vectors = run_vectors.load(str(VECTORS), "messages.json")
     for case in vectors["good"]:
-        if "value" in case:
+        if "value" in case or "later version" in case["name"]:
             continue
         what = case["what"]
         if what == "record":

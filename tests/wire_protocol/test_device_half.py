@@ -11,13 +11,12 @@ from tests.wire_protocol.interpreters import REPOSITORY, run_script
 NEEDED = [
     "clock",
     "columns",
-    "device_messages",
     "errors",
     "frames",
+    "lean",
+    "lean_mute",
     "readings_encode",
-    "records_seal",
     "sensors",
-    "shape",
     "topics",
     "track_encode",
 ]
@@ -27,8 +26,8 @@ NEEDED = [
 def loaded(micropython, tmp_path):
     script = tmp_path / "loaded.py"
     script.write_text(
-        "from wire_protocol import clock, device_messages, frames, readings_encode, records_seal,"
-        " sensors, topics, track_encode\n"
+        "from wire_protocol import clock, frames, lean, lean_mute, readings_encode, sensors,"
+        " topics, track_encode\n"
         "import json, sys\n"
         "print(json.dumps([name for name in sys.modules if 'wire_protocol' in name]))\n"
     )

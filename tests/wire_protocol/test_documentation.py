@@ -6,7 +6,7 @@ import re
 
 from tests.wire_protocol import run_vectors
 from tests.wire_protocol.interpreters import REPOSITORY, VECTORS
-from wire_protocol import frames, records_seal, sensors, shape, topics, track
+from wire_protocol import frames, lean, sensors, topics, track
 
 TEXT = (REPOSITORY / "docs" / "wire_protocol.md").read_text(encoding="utf-8")
 
@@ -37,8 +37,16 @@ def test_the_table_of_topics_has_every_topic_with_its_quality_of_service():
 def test_the_limits_are_the_code_s():
     assert f"| rows of a batch | {frames.COUNT_MAX} |" in TEXT
     assert f"| binary record | {frames.RECORD_BYTES_MAX:,} bytes |" in TEXT
-    assert f"| sealed JSON record | {records_seal.RECORD_BYTES_MAX:,} bytes |" in TEXT
-    assert f"| any JSON message | {shape.MESSAGE_BYTES_MAX:,} bytes, 500 brackets |" in TEXT
+    assert f"| sealed JSON record | {lean.RECORD_BYTES_MAX:,} bytes |" in TEXT
+    assert (
+        f"| any JSON message | {lean.MESSAGE_BYTES_MAX:,} bytes, {lean.BRACKETS_MAX} brackets |"
+        in TEXT
+    )
+
+
+def test_the_streams_are_the_same_everywhere():
+    assert lean.STREAMS == topics.STREAMS
+    assert set(lean.STREAMS) <= set(topics.UP)
 
 
 def test_the_widest_record_fits():
