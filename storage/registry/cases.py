@@ -53,12 +53,23 @@ def _open_or_join(
             return session.get_one(Case, case_id), True
         case = _open_case(session, event.device, kind)
         if case is not None:
-            case.presses += 1
-            case.last_event_id = event.id
-            if kind.startswith("alarm:"):
-                case.cleared_ms = None
+            _join(case, event, incident)
             return case, False
     raise StorageError(f"{event.device}: no case of kind {kind} could be opened or found")
+
+
+def _join(case: Case, event: Event, incident: int) -> None:
+    case.presses += 1
+    case.last_event_id = event.id
+    if case.kind != "sos":
+        case.cleared_ms = None
+    elif (event.epoch, incident) == (
+        case.epoch,
+        case.incident,
+    ) and event.at_ms < case.opened_at_ms:
+        # The first press was overtaken by a later one; it says when it happened.
+        case.opened_at_ms, case.opened_received_ms = event.at_ms, event.received_ms
+        case.late = event.late
 
 
 def _open_case(session: Session, device: str, kind: str) -> Case | None:

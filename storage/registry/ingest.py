@@ -163,14 +163,19 @@ def quarantine(
     """Keep a refused message for inspection; the oldest beyond QUARANTINE_ROWS_MAX go."""
     row = Quarantine(
         received_ms=received_ms,
-        device=device[:32],
-        topic=topic[:200],
-        reason=reason[:500],
+        device=_storable(device, 32),
+        topic=_storable(topic, 200),
+        reason=_storable(reason, 500),
         payload=payload[:QUARANTINE_PAYLOAD_BYTES_MAX],
     )
     session.add(row)
     session.flush()
     session.execute(delete(Quarantine).where(Quarantine.id <= row.id - QUARANTINE_ROWS_MAX))
+
+
+def _storable(text: str, characters_max: int) -> str:
+    """What was refused may hold anything; no database takes half a surrogate pair or a zero."""
+    return text[:characters_max].encode("utf-8", "replace").decode().replace("\0", "?")
 
 
 def known_devices(session: Session) -> dict[str, str]:

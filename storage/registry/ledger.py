@@ -10,22 +10,29 @@ from storage.registry.models import Command
 
 FINISHED = frozenset({"refused", "done", "failed", "expired", "superseded"})
 
+# What a device says of a command, by a result record.
+RESULTS = ("accepted", "refused", "done", "failed")
+
 # (status, what happened) -> status
 MOVES = {
     ("queued", "sent"): "sent",
+    ("queued", "superseded"): "superseded",
+    ("sent", "superseded"): "superseded",
+    ("sent", "delivered"): "delivered",
+    # The row does not fit the wire: no device ever sees it.
+    ("queued", "unsendable"): "failed",
+    ("sent", "unsendable"): "failed",
     ("queued", "expired"): "expired",
     ("sent", "expired"): "expired",
-    ("queued", "superseded"): "superseded",
-    ("sent", "delivered"): "delivered",
     ("delivered", "expired"): "expired",
-    **{
-        (status, result): result
-        for status in ("queued", "sent", "delivered", "accepted", "expired")
-        for result in ("accepted", "refused", "done", "failed")
-        if status != result
-    },
     # The device refused to run it after its time.
     ("accepted", "expired"): "expired",
+    **{
+        (status, result): result
+        for status in ("queued", "sent", "delivered", "accepted", "expired", "superseded")
+        for result in RESULTS
+        if status != result
+    },
 }
 
 
@@ -37,7 +44,7 @@ def move(command: Command, happened: str, now_ms: int, reason: str = "") -> bool
     command.status = status
     if status == "sent":
         command.sent_ms = now_ms
-    elif status in ("delivered", "accepted", "refused", "done", "failed"):
+    elif happened in ("delivered", *RESULTS):
         command.delivered_ms = command.delivered_ms or now_ms
     if status in FINISHED:
         command.finished_ms = now_ms

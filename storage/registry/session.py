@@ -12,9 +12,16 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event
+from alembic.util import CommandError
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
@@ -23,9 +30,21 @@ from storage.errors import StorageError, StoreAway
 # A writer holds the lock for one commit, a few ms; ten seconds of waiting means trouble.
 LOCK_WAIT_S = 10
 POSTGRESQL_CONNECT_WAIT_S = 5
+# A machine that vanished is noticed by its silence: after 10 s idle, three questions 3 s apart.
+_POSTGRESQL_ALIVE = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 POOL_CONNECTIONS_MAX = 10
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _READING = "xunhu_reading"
+_MIGRATION_LOCK = 7_295_610_233  # Any number that no other program on this database uses.
+# sqlite.org/rescode.html: the statement itself is at fault, waiting would not help.
+_SQLITE_ERROR = 1
+# postgresql.org/docs/current/errcodes-appendix.html: the server is a standby, for now.
+_READ_ONLY = "25006"
 
 
 class Registry:
@@ -33,7 +52,10 @@ class Registry:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._reading = engine.execution_options(**{_READING: True})
+        options: dict[str, Any] = {_READING: True}
+        if engine.dialect.name == "postgresql":
+            options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        self._reading = engine.execution_options(**options)
 
     @contextmanager
     def begin(self) -> Iterator[Session]:
@@ -58,13 +80,14 @@ class Registry:
         self.engine.dispose()
 
 
-def open_registry(url: str) -> Registry:
+def open_registry(url: str, *, wait_s: int = LOCK_WAIT_S) -> Registry:
     """Open a migrated registry.
 
     Args:
         url: `sqlite:///PATH` or `postgresql+psycopg://...`.
+        wait_s: How long a transaction waits for another before the registry counts as away.
     """
-    return Registry(_engine(url))
+    return Registry(_engine(url, wait_s))
 
 
 def migrate(url: str) -> None:
@@ -74,7 +97,7 @@ def migrate(url: str) -> None:
         StoreAway: The database cannot be reached.
         StorageError: It holds a version that this program does not know.
     """
-    parsed = make_url(url)
+    parsed = _parsed(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     config = Config()
@@ -82,16 +105,32 @@ def migrate(url: str) -> None:
     engine = _engine(url)
     try:
         with _away_is_said(), engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+                connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+                # Two that start at once: the second finds everything done.
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+    except CommandError as error:
+        raise StorageError(f"the registry cannot be migrated: {error}") from error
     finally:
         engine.dispose()
 
 
-def _engine(url: str) -> Engine:
-    backend = make_url(url).get_backend_name()
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url)
+    except ArgumentError as error:
+        raise StorageError(
+            f"a registry is sqlite:///... or postgresql+psycopg://...: {error}"
+        ) from error
+
+
+def _engine(url: str, wait_s: int = LOCK_WAIT_S) -> Engine:
+    backend = _parsed(url).get_backend_name()
     if backend == "sqlite":
-        engine = create_engine(url, connect_args={"timeout": LOCK_WAIT_S})
+        engine = create_engine(url, connect_args={"timeout": wait_s}, pool_timeout=wait_s)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -100,9 +139,23 @@ def _engine(url: str) -> Engine:
             url,
             pool_size=POOL_CONNECTIONS_MAX,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": POSTGRESQL_CONNECT_WAIT_S},
+            pool_timeout=wait_s,
+            connect_args={
+                "connect_timeout": POSTGRESQL_CONNECT_WAIT_S,
+                "options": _postgresql_options(wait_s),
+                **_POSTGRESQL_ALIVE,
+            },
         )
     raise StorageError(f"a registry is sqlite:///... or postgresql+psycopg://..., not {backend}")
+
+
+def _postgresql_options(wait_s: int) -> str:
+    # No statement of ours needs more than a few hundred ms; a transaction left open by a frozen
+    # process must not hold its locks for ever.
+    return (
+        f"-c statement_timeout={wait_s * 1000} -c lock_timeout={wait_s * 1000}"
+        f" -c idle_in_transaction_session_timeout={wait_s * 1000}"
+    )
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:  # noqa: ANN401 - the driver's own
@@ -124,12 +177,24 @@ def _begin_sqlite(connection: Connection) -> None:
 def _away_is_said() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+    except PoolTimeoutError as error:
         raise StoreAway(f"the registry is away: {_first_line(error)}") from error
     except DBAPIError as error:
-        if error.connection_invalidated:
+        if _is_away(error):
             raise StoreAway(f"the registry is away: {_first_line(error)}") from error
-        raise
+        if isinstance(error, IntegrityError):
+            raise
+        raise StorageError(f"the registry refused: {_first_line(error)}") from error
+
+
+def _is_away(error: DBAPIError) -> bool:
+    """Tell a store that may answer later from a statement that it will never take."""
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is not None:
+        return isinstance(error, OperationalError) and code & 0xFF != _SQLITE_ERROR
+    if getattr(error.orig, "sqlstate", None) == _READ_ONLY:
+        return True
+    return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
 
 
 def _first_line(error: Exception) -> str:
