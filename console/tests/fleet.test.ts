@@ -1,7 +1,7 @@
 import { createPinia, setActivePinia } from "pinia";
 import { beforeEach, describe, expect, it } from "vitest";
 
-import type { Case, DeviceEvent, Snapshot } from "../src/api/types";
+import type { Case, Command, DeviceEvent, Snapshot } from "../src/api/types";
 import { useFleet } from "../src/state/fleet";
 import { device } from "./devices";
 
@@ -61,6 +61,17 @@ describe("the fleet", () => {
     const event = { id: 7, kind: "sos", device: "t-0001" } as DeviceEvent;
     fleet.takeDeltas([{ kind: "event", event }, { kind: "event", event }]); // prettier-ignore
     expect(fleet.events).toHaveLength(1);
+  });
+
+  it("an answer that comes after the live stream takes nothing back", () => {
+    const fleet = useFleet();
+    const command = { id: "0123456789abcdef", status: "queued" } as Command;
+    fleet.takeDeltas([{ kind: "command", command: { ...command, status: "done" } }]);
+    fleet.takeAnswer({ command });
+    expect(fleet.commands.get(command.id)?.status).toBe("done");
+    fleet.takeDeltas([{ kind: "case", case: { ...sos, status: "closed", closed_ms: NOW } }]);
+    fleet.takeAnswer({ case: { ...sos, status: "taken" } });
+    expect(fleet.openCases).toHaveLength(0);
   });
 
   it("a closed case leaves the open ones; a snapshot forgets what it does not name", () => {

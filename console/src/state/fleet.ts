@@ -7,6 +7,8 @@ import type { Area, Case, Command, Delta, Device, DeviceEvent, Snapshot } from "
 
 /** Newest first; older ones are read from the API when somebody asks. */
 export const RECENT_EVENTS_MAX = 200;
+/** A case goes through these once, in this order. */
+const CASE_STEPS: readonly Case["status"][] = ["reported", "taken", "closed"];
 
 export const useFleet = defineStore("fleet", () => {
   const devices = reactive(new Map<string, Device>());
@@ -69,6 +71,23 @@ export const useFleet = defineStore("fleet", () => {
     events.value = [...byId.values()].sort((a, b) => b.id - a.id).slice(0, RECENT_EVENTS_MAX);
   }
 
+  /**
+   * What a request of our own answered. The live stream may have been quicker and be further on
+   * already: an answer never takes anything back.
+   */
+  function takeAnswer(answer: { command: Command } | { case: Case }): void {
+    if ("command" in answer) {
+      if (!commands.has(answer.command.id)) commands.set(answer.command.id, answer.command);
+      return;
+    }
+    const known = cases.get(answer.case.id);
+    if (
+      known === undefined ||
+      CASE_STEPS.indexOf(known.status) < CASE_STEPS.indexOf(answer.case.status)
+    )
+      cases.set(answer.case.id, answer.case);
+  }
+
   function takeDelta(delta: Delta): void {
     switch (delta.kind) {
       case "case":
@@ -108,7 +127,7 @@ export const useFleet = defineStore("fleet", () => {
 
   return {
     devices, cases, areas, commands, events, staleAfterS, isLive, bus, telemetry, clockOffsetMs,
-    openCases, openKinds, clear, takeSnapshot, takeStatus, takeDeltas, takeEvents,
+    openCases, openKinds, clear, takeSnapshot, takeStatus, takeDeltas, takeEvents, takeAnswer,
   }; // prettier-ignore
 });
 
