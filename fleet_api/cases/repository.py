@@ -33,6 +33,11 @@ def case(session: Session, scope: Scope, case_id: int) -> CaseRow | None:
     return rows[0] if rows else None
 
 
+def among(session: Session, case_ids: Collection[int]) -> list[CaseRow]:
+    """Return the cases with these ids, by id."""
+    return _tuples(session, _rows().where(Case.id.in_(case_ids)).order_by(Case.id))
+
+
 def open_or_among(session: Session, case_ids: Collection[int]) -> list[CaseRow]:
     """Return every open case, and those with these ids, in whatever state they are."""
     return _tuples(

@@ -8,15 +8,13 @@ from sqlalchemy.orm import Session
 
 from fleet_api.kit.scope import Scope
 from fleet_api.live.directory import Entry
+from fleet_api.live.shown import FINISHED, StateStamp
 from storage.registry.models import Area, Audit, Command, Device, DeviceState, Event
 
-StateStamp = tuple[Any, ...]  # epoch, boot, connection, online, received_ms
-NO_STATE: StateStamp = (None,) * 5
 EVENTS_AT_ONCE_MAX = 2_000  # A storm; the rest comes with the next look.
 SNAPSHOT_EVENTS_MAX = 50  # What a side list shows.
 SNAPSHOT_COMMANDS_MAX = 200
 COMMAND_AGE_MS = 3_600_000  # A command finished longer ago is history, not live.
-FINISHED = ("refused", "done", "failed", "expired", "superseded")
 
 
 def directory(session: Session) -> tuple[dict[str, Entry], dict[str, StateStamp]]:
