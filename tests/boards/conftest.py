@@ -1,6 +1,5 @@
 """Virtual devices under every MicroPython that this machine has."""
 
-import dataclasses
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -8,14 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from provisioning import application as building
-from provisioning.application import SLOT_BLOCK_BYTES, Application, build_application
+from provisioning.application import Application, build_application
 from provisioning.authority import Authority
 from provisioning.configuration import DeviceConfig
 from provisioning.control import Control
-from provisioning.file_system import make_file_system
 from provisioning.fleet import VirtualFleet, micropython_program
-from provisioning.partitions import partition
 from provisioning.virtual import Rig, device_folder, make_virtual_device
 
 _STUB = Path(__file__).parent / "stub" / "start.py"
@@ -48,15 +44,7 @@ def fixture_fleet(request: pytest.FixtureRequest) -> Iterator[VirtualFleet]:
 @pytest.fixture(name="stub", scope="session")
 def fixture_stub() -> Application:
     """The virtual board with an application that tells back what the board gives it."""
-    real = build_application("virtual")
-    files = {
-        name: content
-        for name, content in real.files.items()
-        if name.startswith(("board/", "chip/", "build.json"))
-    }
-    files |= building._compile({"device.start": _STUB})
-    slot_image = make_file_system(files, partition("app_a").size, SLOT_BLOCK_BYTES)
-    return dataclasses.replace(real, files=files, slot_image=slot_image)
+    return build_application("virtual", start=_STUB)
 
 
 @pytest.fixture(name="make")
