@@ -15,8 +15,11 @@ from esp32 import NVS, Partition
 SLOTS = ("app_a", "app_b")
 _SLOT_BLOCK_BYTES = 512  # Forty small modules do not fit 28 blocks of 4096 bytes each.
 _FLASH_BLOCK_BYTES = 4096
+_PAGE_BYTES = 1024
+_PAGES_MAX = 8  # Measured: 56 reads of flash for a whole start; 171 with 4, 2,200 with none.
 _BLOCK_COUNT, _BLOCK_SIZE = 4, 5  # Requests of MicroPython's block device protocol.
 
+_view = None
 slot = None  # The application slot that is mounted at /app.
 journal = "failed"  # kept | formatted | failed
 journal_lost = False  # True when what had to be formatted was not blank.
@@ -26,16 +29,19 @@ class SlotView:
     """An application slot as a block device with small blocks, for reading only.
 
     Without `writeblocks` the file system is read-only; an update writes whole blocks of the
-    partition beneath, never files.
+    partition beneath, never files. Finding and loading a module asks for the same few bytes many
+    times, so the pages read last are held, until `settle` gives their memory to the application.
     """
 
     def __init__(self, partition) -> None:
         self._partition = partition
+        self._pages = []  # (number, content), the one used last at the end.
 
     def readblocks(self, number: int, buffer: bytearray, offset=0) -> None:
         """Fill `buffer` from one small block; never asked to cross its end."""
         place = number * _SLOT_BLOCK_BYTES + offset
-        self._partition.readblocks(place // _FLASH_BLOCK_BYTES, buffer, place % _FLASH_BLOCK_BYTES)
+        at = place % _PAGE_BYTES
+        buffer[:] = memoryview(self._page(place // _PAGE_BYTES))[at : at + len(buffer)]
 
     def ioctl(self, request: int, _argument: int) -> int:
         """Answer how many blocks there are and how large; nothing else is done."""
@@ -46,12 +52,32 @@ class SlotView:
             return _SLOT_BLOCK_BYTES
         return 0
 
+    def settle(self) -> None:
+        """Forget the pages."""
+        self._pages.clear()
+
+    def _page(self, number: int) -> bytearray:
+        for place, (held, content) in enumerate(self._pages):
+            if held == number:
+                self._pages.append(self._pages.pop(place))
+                return content
+        # The oldest page's memory serves again: the heap must not be filled with holes.
+        full = len(self._pages) >= _PAGES_MAX
+        content = self._pages.pop(0)[1] if full else bytearray(_PAGE_BYTES)
+        place = number * _PAGE_BYTES
+        self._partition.readblocks(
+            place // _FLASH_BLOCK_BYTES, content, place % _FLASH_BLOCK_BYTES
+        )
+        self._pages.append((number, content))
+        return content
+
 
 def mount() -> None:
     """Mount the application at /app and the journal at /journal; says what went wrong."""
     global slot  # noqa: PLW0603 - what a boot found is one fact of the machine
-    # The frozen modules first: nothing on a file system stands in for them.
-    sys.path[:] = [".frozen", "/app", "/"]
+    # The frozen modules first: nothing on a file system stands in for them. Not `/`: every import
+    # of a built-in module would be looked for there too.
+    sys.path[:] = [".frozen", "/app"]
     first = _chosen()
     for label in (SLOTS[first], SLOTS[1 - first]):
         if _mount_slot(label):
@@ -68,9 +94,18 @@ def _chosen() -> int:
         return 0
 
 
+def settle() -> None:
+    """Tell that the application is loaded: what helped to load it gives its memory back."""
+    if _view:
+        _view.settle()
+
+
 def _mount_slot(label: str) -> bool:
+    global _view  # noqa: PLW0603 - as above
     try:
-        vfs.mount(vfs.VfsLfs2(SlotView(_find(label))), "/app", readonly=True)
+        view = SlotView(_find(label))
+        vfs.mount(vfs.VfsLfs2(view), "/app", readonly=True)
+        _view = view
     except OSError as error:
         print("boot:", label, "holds no application:", error)
         return False
@@ -82,7 +117,7 @@ def _mount_journal() -> None:
     try:
         partition = _find("journal")
         try:
-            vfs.mount(vfs.VfsLfs2(partition, mtime=False), "/journal")
+            vfs.mount(_journal_system(partition), "/journal")
             journal = "kept"
         except OSError as error:
             journal_lost = not _is_blank(partition)
@@ -91,10 +126,15 @@ def _mount_journal() -> None:
             else:
                 print("boot: journal was blank, formatted")
             vfs.VfsLfs2.mkfs(partition)
-            vfs.mount(vfs.VfsLfs2(partition, mtime=False), "/journal")
+            vfs.mount(_journal_system(partition), "/journal")
             journal = "formatted"
     except OSError as error:
         print("boot: no journal, nothing can be kept:", error)
+
+
+def _journal_system(partition) -> vfs.VfsLfs2:
+    # Reads of 128 bytes: a start reads the whole journal, and each read stops the other core.
+    return vfs.VfsLfs2(partition, readsize=128, mtime=False)
 
 
 def _find(label: str) -> Partition:

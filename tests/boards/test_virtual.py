@@ -34,7 +34,7 @@ def test_it_boots_from_its_image_alone(fleet, make):
     control = make()
     fleet.start(control.folder)
     shown = control.wait(_ready)
-    assert shown["paths"] == [".frozen", "/app", "/"]
+    assert shown["paths"] == [".frozen", "/app"]
     with (control.folder / "flash.bin").open("rb") as file:
         file.seek(partition("nvs").address)
         held = read_nvs(file.read(partition("nvs").size))

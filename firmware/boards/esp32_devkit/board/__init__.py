@@ -109,6 +109,7 @@ class Board(Identity):
 
     async def network_up(self) -> None:
         """Return when there is a network; raises OSError if there is none within 20 s."""
+        flash.settle()  # All is loaded by now, and TLS needs memory.
         await self._wifi.up()
 
     def network_is_up(self) -> bool:

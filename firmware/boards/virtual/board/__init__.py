@@ -104,6 +104,7 @@ class Board(Identity):
 
     async def network_up(self) -> None:
         """Return when there is a network; raises OSError if there is none within 20 s."""
+        flash.settle()  # All is loaded by now, and TLS needs memory.
         for _ in range(20):
             if self._network.is_up:
                 return
