@@ -38,12 +38,14 @@ def store_areas(registry: Registry, district: District) -> None:
             session.merge(AreaRow(**vars(area)))
 
 
-def flash_demo_device(
+def flash_demo_device(  # noqa: PLR0913 - the parts that a device touches
     home: Home,
     registry: Registry,
     issuer: Issuer,
     device: DemoDevice,
     broker: tuple[str, int, str],
+    *,
+    witness: bool = False,
 ) -> None:
     """Register a device and flash it; one that exists gets today's firmware and keeps its journal.
 
@@ -53,12 +55,13 @@ def flash_demo_device(
         issuer: Signs its certificate at the first time.
         device: Which one.
         broker: (host, port, name) as the device reaches it.
+        witness: It notes what is done to it in witness.jsonl.
     """
     now_ms = time.time_ns() // 1_000_000
     row = NewDevice(device.device_id, device.name, device.village.area.code, device.wearer)
     ensure_device(registry, row, by=BY, now_ms=now_ms)
     folder = device_folder(home.folder, device.device_id)
-    config, rig = _config(device, broker), _rig(device)
+    config, rig = _config(device, broker), _rig(device, witness=witness)
     if (folder / "flash.bin").exists():
         refresh_virtual_device(folder, config=config, rig=rig)
         return
@@ -91,9 +94,10 @@ def _config(device: DemoDevice, broker: tuple[str, int, str]) -> DeviceConfig:
     )
 
 
-def _rig(device: DemoDevice) -> Rig:
+def _rig(device: DemoDevice, *, witness: bool) -> Rig:
     if device.sensor is not None:
-        return Rig(sensors={device.sensor: _SENSORS[device.sensor][0]})
+        return Rig(sensors={device.sensor: _SENSORS[device.sensor][0]}, witness=witness)
     area = device.village.area
     seed = int(device.device_id.split("-")[1])
-    return Rig(receiver=Walk(seed, area.lat_e6, area.lon_e6, radius_m=_RADIUS_M))
+    walk = Walk(seed, area.lat_e6, area.lon_e6, radius_m=_RADIUS_M)
+    return Rig(receiver=walk, witness=witness)

@@ -42,6 +42,7 @@ class Wanted:
         devices_port, services_port, api_port: TCP ports; API process n listens on api_port + n.
         gateways, apis: How many processes of each, 1..16.
         terminals, sensor_nodes: Virtual devices of the demo; without `demo` none are started.
+        witness: Each virtual device notes what was done to it (devices/ID/witness.jsonl).
     """
 
     demo: bool = False
@@ -54,6 +55,7 @@ class Wanted:
     apis: int = 1
     terminals: int = 20
     sensor_nodes: int = 4
+    witness: bool = False
 
     @property
     def certificate_names(self) -> list[str]:
@@ -180,7 +182,9 @@ class Up:
         host = "127.0.0.1" if wanted.listen == "0.0.0.0" else wanted.listen  # noqa: S104 - compared
         broker = (host, wanted.devices_port, wanted.certificate_names[0])
         for device in devices:
-            demo_devices.flash_demo_device(self._home, registry, authority, device, broker)
+            demo_devices.flash_demo_device(
+                self._home, registry, authority, device, broker, witness=wanted.witness
+            )
         return demo.LOGIN_NAME, password
 
     def _greet(self, first_password: str | None, login: tuple[str, str] | None) -> None:

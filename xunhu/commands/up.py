@@ -64,6 +64,11 @@ _PORT = click.IntRange(1, 65535)
     type=click.IntRange(1, 16),
     help="API processes, on the ports from --api-port on.",
 )
+@click.option(
+    "--witness",
+    is_flag=True,
+    help="Virtual devices note what is done to them (devices/ID/witness.jsonl).",
+)
 def up(**wanted: object) -> None:
     """Start broker, gateway, API and console, and keep them running. 启动全部服务."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
