@@ -105,6 +105,7 @@ class Terminal:
         elif topic == "sos_status":
             status = lean.parse_sos_status(payload)
             if (status["epoch"], status["incident"]) == (self._sos.epoch, self._sos.incident):
+                self._sos.by = status["by"]
                 self._apply(status["status"])
 
     def on_receipt(self) -> None:
@@ -289,6 +290,8 @@ class Terminal:
         lines = [("ON DUTY " if self._duty else "off duty ") + link]
         if self._sos.is_open and not self._silent():
             lines.append("SOS " + self._sos.state.upper())
+            if self._sos.by:
+                lines.append(self._sos.by)
         if self._messages:
             lines.append(self._messages[0][1][:SCREEN_TEXT_CHARS])
             lines.append("OK = read ({})".format(len(self._messages)))

@@ -35,6 +35,7 @@ class Sos:
         last: Seq of the last press.
         epoch: Of the journal in which these seqs count.
         trigger: button, silent, man_down or check_in.
+        by: Who took it, as the wearer reads it; empty until somebody has.
     """
 
     def __init__(self) -> None:
@@ -66,17 +67,18 @@ class Sos:
     def as_row(self) -> list:
         """Return what must survive a restart."""
         return [
-            self.state, self.incident, self.press, self.last, self.epoch, self.trigger
+            self.state, self.incident, self.press, self.last, self.epoch, self.trigger, self.by
         ]  # fmt: skip
 
     def restore(self, row: list | None) -> None:
         """Take up what `as_row` gave before the restart; anything else is an idle SOS."""
-        if isinstance(row, list) and len(row) == 6 and row[0] in STATES:
-            self.state, self.incident, self.press, self.last, self.epoch, self.trigger = row
+        if isinstance(row, list) and len(row) == 7 and row[0] in STATES:
+            self.state, self.incident, self.press, self.last, self.epoch = row[:5]
+            self.trigger, self.by = row[5:]
         if not self.incident:
             self._clear()
 
     def _clear(self) -> None:
         self.state = IDLE
         self.incident = self.press = self.last = self.epoch = 0
-        self.trigger = ""
+        self.trigger = self.by = ""

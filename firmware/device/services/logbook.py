@@ -16,6 +16,7 @@ class Logbook:
 
     def __init__(self, board, kept, clock) -> None:
         self._clock = clock
+        self._board = board
         self.on_sealed = _nothing
         self.faults = set()
         self.boot = kept.load("boot", 0) + 1
@@ -105,8 +106,10 @@ class Logbook:
         return journal.epoch, seq
 
     def _append(self, stream: str, record: bytes, count: int, sos: bool) -> bool:
+        journal = self.journal
+        seq = journal.next_seq(stream)
         try:
-            self.journal.append(stream, record, count, sos)
+            journal.append(stream, record, count, sos)
         except JournalFull:
             self.faults.add("journal_full")
             return False
@@ -114,6 +117,7 @@ class Logbook:
             self.faults.add("journal")
             return False
         self.faults.discard("journal_full")
+        self._board.status("sealed", (stream, journal.epoch, seq, count))
         self.on_sealed()
         return True
 
