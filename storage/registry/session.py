@@ -154,7 +154,7 @@ def _postgresql_options(wait_s: int) -> str:
     # process must not hold its locks for ever.
     return (
         f"-c statement_timeout={wait_s * 1000} -c lock_timeout={wait_s * 1000}"
-        f" -c idle_in_transaction_session_timeout={wait_s * 1000}"
+        f" -c idle_in_transaction_session_timeout={3 * wait_s * 1000}"
     )
 
 

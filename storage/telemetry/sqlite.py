@@ -1,19 +1,16 @@
 """Telemetry in one SQLite file: each received batch is one appended row, its index beside it.
 
 Measured against a row a fix: five times the speed and half the size, because a batch is already
-packed well and only its end is ever looked at. WAL, so that screens read while the gateway writes;
-`synchronous=FULL`, because a receipt goes out after the commit.
+packed well and only its end is ever looked at.
 """
 
 import json
 import sqlite3
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from storage.errors import StorageError, StoreAway
 from storage.telemetry.interface import (
     BATCH_SPAN_MS_MAX,
     Position,
@@ -26,24 +23,22 @@ from storage.telemetry.interface import (
     reading_points,
 )
 from storage.telemetry.newest import Mark, is_newer
-from storage.telemetry.sqlite_schema import PUT_POSITION, PUT_READING, SCHEMA, VERSION
+from storage.telemetry.sqlite_file import LOCK_WAIT_S, SqliteFile
+from storage.telemetry.sqlite_schema import PUT_POSITION, PUT_READING
 
-LOCK_WAIT_S = 10
 # One statement's parameters when rows of named devices are asked for.
 _DEVICES_AT_ONCE_MAX = 10_000
+# Rows looked at in one transaction of retention: 10 ms, in which a writer has to wait.
+_RETAIN_ROWS = 10_000
 
 
 class SqliteTelemetry:
     """A telemetry store in one file; safe to share between threads and processes."""
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
+    def __init__(self, path: Path, *, wait_s: int = LOCK_WAIT_S) -> None:
+        self._file = SqliteFile(path, wait_s)
         self._numbers: dict[str, int] = {}
         self._writing = threading.Lock()
-        self._reading = threading.local()
-        self._connections: list[sqlite3.Connection] = []
-        self._writer: sqlite3.Connection | None = None
 
     def write(
         self,
@@ -52,7 +47,7 @@ class SqliteTelemetry:
         states: Sequence[StateRow] = (),
     ) -> None:
         """See Telemetry.write."""
-        with self._writing, self._transaction() as connection:
+        with self._writing, self._file.transaction() as connection:
             devices = {row.device for row in tracks}
             devices.update([row.device for row in readings], [row.device for row in states])
             number = self._number_of(connection, devices)
@@ -107,7 +102,7 @@ class SqliteTelemetry:
         self, from_ms: int, to_ms: int, *, south: int, west: int, north: int, east: int
     ) -> Iterator[Position]:
         """See Telemetry.box."""
-        with self._answers() as connection:
+        with self._file.reading() as connection:
             devices = [row[0] for row in connection.execute("SELECT id FROM device ORDER BY id")]
         for device in devices:
             for position in self.track(device, from_ms, to_ms):
@@ -128,84 +123,41 @@ class SqliteTelemetry:
 
     def retain(self, before_ms: int) -> int:
         """See Telemetry.retain."""
-        with self._writing, self._transaction() as connection:
-            removed = 0
-            for statement in (
-                "DELETE FROM track WHERE last_ms < ?",
-                "DELETE FROM reading WHERE last_ms < ?",
-                "DELETE FROM state WHERE received_ms < ?",
-            ):
-                removed += connection.execute(statement, (before_ms,)).rowcount
-            return removed
+        return (
+            self._retain("track", "last_ms", before_ms)
+            + self._retain("reading", "last_ms", before_ms)
+            + self._retain("state", "received_ms", before_ms)
+        )
 
     def check(self) -> None:
         """See Telemetry.check."""
-        with self._answers() as connection:
+        with self._file.reading() as connection:
             connection.execute("SELECT 1 FROM device LIMIT 1").fetchone()
 
     def close(self) -> None:
         """Close every connection."""
-        for connection in self._connections:
-            connection.close()
-        self._connections.clear()
-        self._writer = None
-        self._reading = threading.local()
+        self._file.close()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with _away_is_said():
-            if self._writer is None:
-                self._writer = self._open()
-            connection = self._writer
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                # The numbers of new devices go with the rows that named them.
-                self._numbers.clear()
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _answers(self) -> Iterator[sqlite3.Connection]:
-        with _away_is_said():
-            connection: sqlite3.Connection | None = getattr(self._reading, "connection", None)
-            if connection is None:
-                connection = self._reading.connection = self._open()
-            yield connection
-
-    def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self._path, timeout=LOCK_WAIT_S, isolation_level=None, check_same_thread=False
-        )
-        self._connections.append(connection)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        self._prepare(connection)
-        return connection
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Lay down the tables in an empty file; refuse a file of another version."""
-        if _version(connection) == VERSION:
-            return
-        connection.execute("BEGIN IMMEDIATE")
-        version = _version(connection)
-        if version == 0:
-            for statement in SCHEMA.split(";"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version={VERSION}")
-        connection.execute("COMMIT")
-        if version not in (0, VERSION):
-            raise StorageError(f"{self._path} has version {version}, this program reads {VERSION}")
+    def _retain(self, table: str, column: str, before_ms: int) -> int:
+        with self._file.reading() as connection:
+            last = connection.execute(f"SELECT max(id) FROM {table}").fetchone()[0] or 0  # noqa: S608
+        statement = f"DELETE FROM {table} WHERE id BETWEEN ? AND ? AND {column} < ?"  # noqa: S608
+        removed = 0
+        for first in range(1, last + 1, _RETAIN_ROWS):
+            with self._writing, self._file.transaction() as connection:
+                bounds = (first, first + _RETAIN_ROWS - 1, before_ms)
+                removed += connection.execute(statement, bounds).rowcount
+        return removed
 
     def _number_of(self, connection: sqlite3.Connection, devices: set[str]) -> dict[str, int]:
         unknown = [(device,) for device in devices if device not in self._numbers]
-        if unknown:
-            connection.executemany("INSERT OR IGNORE INTO device (id) VALUES (?)", unknown)
-            self._numbers.update(connection.execute("SELECT id, no FROM device"))
-        return self._numbers
+        if not unknown:
+            return self._numbers
+        connection.executemany("INSERT OR IGNORE INTO device (id) VALUES (?)", unknown)
+        numbers = dict(connection.execute("SELECT id, no FROM device"))
+        # Kept only once they are committed, which they are when the next write finds them known.
+        self._numbers = {device: no for device, no in numbers.items() if (device,) not in unknown}
+        return numbers
 
     def _batches(
         self, table: str, device: str, from_ms: int, to_ms: int
@@ -215,7 +167,7 @@ class SqliteTelemetry:
             WHERE device_no = (SELECT no FROM device WHERE id = ?)
               AND first_ms BETWEEN ? AND ? AND last_ms >= ?
         """  # noqa: S608 - a table of this file
-        with self._answers() as connection:
+        with self._file.reading() as connection:
             # A batch is never longer than BATCH_SPAN_MS_MAX: the index is enough to find it.
             bounds = (device, from_ms - BATCH_SPAN_MS_MAX, to_ms, from_ms)
             return connection.execute(statement, bounds).fetchall()
@@ -224,7 +176,7 @@ class SqliteTelemetry:
         self, table: str, columns: str, devices: Collection[str] | None
     ) -> list[tuple[Any, ...]]:
         statement = f"SELECT {columns} FROM {table} JOIN device ON device.no = device_no"  # noqa: S608
-        with self._answers() as connection:
+        with self._file.reading() as connection:
             if devices is None:
                 return connection.execute(f"{statement} ORDER BY device.id").fetchall()
             wanted = sorted(devices)
@@ -234,11 +186,6 @@ class SqliteTelemetry:
                 marks = ",".join("?" * len(part))
                 rows += connection.execute(f"{statement} WHERE device.id IN ({marks})", part)
             return rows
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    return version
 
 
 def _last_positions(number: dict[str, int], tracks: Sequence[TrackRow]) -> list[tuple[Any, ...]]:
@@ -263,11 +210,3 @@ def _last_readings(number: dict[str, int], rows: Sequence[ReadingRow]) -> list[t
             reading_points(row.device, row.record, row.clock, row.received_ms), row.seq
         )
     ]  # fmt: skip
-
-
-@contextmanager
-def _away_is_said() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as error:  # locked, full, unreadable, read-only
-        raise StoreAway(f"the telemetry store is away: {error}") from error
