@@ -37,7 +37,8 @@ def send(unit: Unit, device_id: str, plan: CommandPlan) -> Sent:
         NotFoundError: No such device here.
         ConflictError: Retired, of the wrong kind, or the key was used for something else.
     """
-    device = require_device(unit.session, unit.scope, device_id)
+    # Locked: of two requests with one key at the same moment, the second finds the first.
+    device = require_device(unit.session, unit.scope, device_id, locked=True)
     require_living(device)
     if device.kind != plan.device_kind:
         raise ConflictError(

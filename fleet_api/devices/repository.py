@@ -10,11 +10,12 @@ from storage.registry.models import Device, DeviceState
 Rows = Select[Device, DeviceState]
 
 
-def device(session: Session, scope: Scope, device_id: str) -> Device | None:
-    """Return one device inside `scope`, retired or not."""
-    return session.scalar(
-        select(Device).where(Device.id == device_id, scope.clause(Device.area_code))
-    )
+def device(
+    session: Session, scope: Scope, device_id: str, *, locked: bool = False
+) -> Device | None:
+    """Return one device inside `scope`, retired or not; `locked` until the transaction ends."""
+    query = select(Device).where(Device.id == device_id, scope.clause(Device.area_code))
+    return session.scalar(query.with_for_update() if locked else query)
 
 
 def with_state(

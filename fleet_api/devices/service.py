@@ -13,13 +13,15 @@ from fleet_api.kit.scope import Scope
 from storage.registry.models import Device, DeviceState
 
 
-def require_device(session: Session, scope: Scope, device_id: str) -> Device:
-    """Return a device inside `scope`.
+def require_device(
+    session: Session, scope: Scope, device_id: str, *, locked: bool = False
+) -> Device:
+    """Return a device inside `scope`; `locked`: nobody else sends it anything meanwhile.
 
     Raises:
         NotFoundError: It does not exist, or lies outside: the answer does not tell which.
     """
-    device = repository.device(session, scope, device_id)
+    device = repository.device(session, scope, device_id, locked=locked)
     if device is None:
         raise NotFoundError(f"There is no device {device_id[:40]} in your area.")
     return device

@@ -93,8 +93,8 @@ class Follower:
             retry_s = _RETRY_S
 
     def close(self) -> None:
-        """Let the thread go."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Wait for what is being read, and let the thread go."""
+        self._thread.shutdown(cancel_futures=True)
 
     def _show(self, reading: Reading) -> None:
         if reading.directory is not None:

@@ -52,6 +52,9 @@ class LiveViews:
     metrics: LiveMetrics
     instance: str
     now_ms: Callable[[], int]
+    ping_s: float = PING_S
+    send_s_max: float = SEND_S_MAX
+    snapshot_s_min: float = SNAPSHOT_S_MIN
 
     def open(self, token: str | None) -> Viewer:
         """Write down that somebody looks, and return the view.
@@ -100,13 +103,13 @@ class LiveViews:
     async def feed(self, viewer: Viewer, wire: Wire) -> str:
         """Send snapshot, deltas and pings until the view ends; returns why it ended."""
         loop = asyncio.get_running_loop()
-        snapshot_at = loop.time() - SNAPSHOT_S_MIN
+        snapshot_at = loop.time() - self.snapshot_s_min
         while True:
             if viewer.end_code is not None:
                 await wire.close(viewer.end_code)
                 return "the session is over"
             if viewer.needs_snapshot:
-                await asyncio.sleep(max(0.0, snapshot_at + SNAPSHOT_S_MIN - loop.time()))
+                await asyncio.sleep(max(0.0, snapshot_at + self.snapshot_s_min - loop.time()))
                 snapshot_at = loop.time()
                 viewer.begin_snapshot()
                 await self._send(wire, await self.snapshots.get(viewer.scope))
@@ -116,7 +119,7 @@ class LiveViews:
             batch = viewer.take()
             if batch is not None:
                 await self._send(wire, _delta(batch.seq, self.now_ms(), batch.deltas))
-            elif not await viewer.wait(PING_S):
+            elif not await viewer.wait(self.ping_s):
                 await self._send(wire, dump({"type": "ping", "at_ms": self.now_ms()}))
 
     async def check(self) -> None:
@@ -150,7 +153,7 @@ class LiveViews:
             return sessions.living_tokens(session, list(set(tokens)), self.now_ms())
 
     async def _send(self, wire: Wire, text: str) -> None:
-        async with asyncio.timeout(SEND_S_MAX):
+        async with asyncio.timeout(self.send_s_max):
             await wire.send_text(text)
 
 

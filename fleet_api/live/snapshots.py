@@ -65,8 +65,8 @@ class Snapshots:
         return await asyncio.shield(self._next[scope])
 
     def close(self) -> None:
-        """Let the threads go."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Wait for what is being read, and let the threads go."""
+        self._threads.shutdown(cancel_futures=True)
 
     def _begin(self, scope: Scope, before: "asyncio.Task[str] | None") -> "asyncio.Task[str]":
         return asyncio.create_task(self._build(scope, before), name=f"snapshot-{scope.prefix}")

@@ -39,8 +39,14 @@ def home(tmp_path, authority_home) -> Path:
 
 
 @pytest.fixture
-def registry(home) -> Iterator[Registry]:
-    registry = open_registry(f"sqlite:///{home / 'registry.sqlite'}")
+def registry_url(home) -> str:
+    """SQLite; a module that wants PostgreSQL has a fixture of this name."""
+    return f"sqlite:///{home / 'registry.sqlite'}"
+
+
+@pytest.fixture
+def registry(registry_url) -> Iterator[Registry]:
+    registry = open_registry(registry_url)
     yield registry
     registry.close()
 
@@ -58,11 +64,12 @@ def broker(tmp_path, authority_home) -> Iterator[Broker]:
 
 
 @pytest.fixture
-def start_api(home) -> Iterator:
+def start_api(home, registry_url) -> Iterator:
     """Start API processes; every one still running is ended with the test."""
     started: list[ApiProcess] = []
 
     def start(instance: str = "1", broker: Broker | None = None, **environment: str) -> ApiProcess:
+        environment = {"XUNHU_REGISTRY_URL": registry_url, **environment}
         process = ApiProcess.start(home, instance, broker.port if broker else 1, environment)
         started.append(process)
         return process
@@ -73,9 +80,15 @@ def start_api(home) -> Iterator:
 
 
 @pytest.fixture
-def api(home, district) -> Iterator[ApiThread]:
+def api(home, registry_url, district) -> Iterator[ApiThread]:
     """One API in this process over the district, without a broker."""
-    settings = Settings(home=home, api_port=0, broker_port=1, console_dir=home / "console")
+    settings = Settings(
+        home=home,
+        registry_url=registry_url,
+        api_port=0,
+        broker_port=1,
+        console_dir=home / "console",
+    )
     thread = ApiThread(settings, district.tokens)
     yield thread
     thread.stop()
