@@ -53,9 +53,29 @@ def link(
     namer = Namer(program, kept)
     trees = Bundles(program, list(roots), namer).merge()
     namer.shorten(trees)
-    modules = {home: ast.unparse(tree) + "\n" for home, tree in trees.items()}
+    modules = _flatten(trees, set(roots))
     for home in list(modules):
         # A module in a package needs the package, even an empty one.
         for end in range(1, home.count(".") + 1):
             modules.setdefault(".".join(home.split(".")[:end]), "")
+    for home, short in _short_homes(trees, set(roots)).items():
+        namer.given[f"module {short}"] = home
     return Linked(modules, namer.given, texts)
+
+
+def _short_homes(trees: dict[str, ast.Module], roots: set[str]) -> dict[str, str]:
+    """Return a short name for each bundle but the roots: names of modules are kept for ever."""
+    late = sorted(home for home in trees if home not in roots)
+    return {home: f"m{number}" for number, home in enumerate(late)}
+
+
+def _flatten(trees: dict[str, ast.Module], roots: set[str]) -> dict[str, str]:
+    """Return the source of each bundle under its short name, in which no package is needed."""
+    short = _short_homes(trees, roots)
+    for tree in trees.values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module in short:
+                node.module = short[node.module]
+            elif isinstance(node, ast.Constant) and node.value in short:
+                node.value = short[str(node.value)]  # What is to be forgotten again.
+    return {short.get(home, home): ast.unparse(tree) + "\n" for home, tree in trees.items()}

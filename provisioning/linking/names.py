@@ -47,32 +47,34 @@ class Namer:
         self.kept = taken
         self.given: dict[str, str] = {}
         self._used = taken | set(_ARGUMENTS) | _all_names(program)
-        self._public = self._short("")
-        self._by_name: dict[str, str] = {}
+        # Names of modules and names of attributes never meet: both begin with the shortest.
+        self._globals, self._attributes = self._short(""), self._short("")
 
     def fresh(self, module: str, name: str) -> str:
         """Return a name for a module's top-level name, another one for each."""
-        short = next(self._public)
-        self.given[short] = f"{module}.{name}"
+        short = next(self._globals)
+        self.given[f"global {short}"] = f"{module}.{name}"
         return short
 
     def shorten(self, trees: dict[str, ast.Module]) -> None:
         """Rename attributes, methods and arguments in the merged bundles."""
-        keywords = _keywords(trees)
         public, private = _renamable(trees, self.kept)
         final = {name: self._give(name) for name in public}
-        groups = _private_groups(trees)
+        # An argument that calls name must not hide a name of a module: it gets one of its own.
+        keywords = {name: self._give(name, "k_") for name in _keywords(trees) & set(public)}
+        groups = _names_of(trees)
         for home, tree in trees.items():
-            own = groups[home]
             mapping = dict(final)
-            for name, short in zip(sorted(private & own), self._short("_"), strict=False):
+            own = sorted(private & groups[home])
+            for name, short in zip(own, self._short("_"), strict=False):
                 mapping[name] = short
-                self.given[f"{home}:{short}"] = name
-            _Rename(mapping, keywords).visit(tree)
+                self.given[f"{home} {short}"] = name
+            _Rename(mapping, keywords, _keywords(trees)).visit(tree)
             ast.fix_missing_locations(tree)
 
-    def _give(self, name: str) -> str:
-        short = next(self._public)
+    def _give(self, name: str, prefix: str = "") -> str:
+        short = next(self._short(prefix) if prefix else self._attributes)
+        self._used.add(short) if prefix else None
         self.given[short] = name
         return short
 
@@ -146,7 +148,7 @@ def _renamable(trees: dict[str, ast.Module], kept: set[str]) -> tuple[list[str],
     }
 
 
-def _private_groups(trees: dict[str, ast.Module]) -> dict[str, set[str]]:
+def _names_of(trees: dict[str, ast.Module]) -> dict[str, set[str]]:
     """Return all names of each bundle: a private name means one thing in all of it."""
     return {
         home: {
@@ -161,36 +163,45 @@ def _private_groups(trees: dict[str, ast.Module]) -> dict[str, set[str]]:
 
 
 class _Rename(ast.NodeTransformer):
-    def __init__(self, mapping: dict[str, str], keywords: set[str]) -> None:
-        self._mapping, self._keywords = mapping, keywords
-        self._inner: list[dict[str, str]] = []
+    """Attributes, methods and arguments get their names; locals keep theirs, they cost nothing."""
+
+    def __init__(
+        self, attributes: dict[str, str], keywords: dict[str, str], named: set[str]
+    ) -> None:
+        self._attributes, self._keywords, self._named = attributes, keywords, named
+        self._arguments: list[dict[str, str]] = []
+        self._in_class = False
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
-        node.id = self._local(node.id)
+        for mapping in reversed(self._arguments):
+            if node.id in mapping:
+                node.id = mapping[node.id]
+                break
         return node
 
     def visit_arg(self, node: ast.arg) -> ast.arg:
-        node.arg = self._local(node.arg)
+        node.arg = self._arguments[-1].get(node.arg, node.arg)
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.Attribute:
         self.generic_visit(node)
-        node.attr = self._mapping.get(node.attr, node.attr)
+        node.attr = self._attributes.get(node.attr, node.attr)
         return node
 
     def visit_keyword(self, node: ast.keyword) -> ast.keyword:
         self.generic_visit(node)
-        if node.arg:
-            node.arg = self._mapping.get(node.arg, node.arg)
+        node.arg = self._keywords.get(node.arg or "", node.arg or "") or None
         return node
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
+        outer, self._in_class = self._in_class, True
         self.generic_visit(node)
+        self._in_class = outer
         for part in node.body:
             if isinstance(part, ast.Assign):
                 for target in part.targets:
                     if isinstance(target, ast.Name):
-                        target.id = self._mapping.get(target.id, target.id)
+                        target.id = self._attributes.get(target.id, target.id)
         return node
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.Lambda:
@@ -198,35 +209,34 @@ class _Rename(ast.NodeTransformer):
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
-        node.name = self._local(node.name)
-        self._function(node)
+        self._named_function(node)
         return node
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AsyncFunctionDef:
-        node.name = self._local(node.name)
+        self._named_function(node)
+        return node
+
+    def _named_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        outer, self._in_class = self._in_class, False
+        if outer:
+            node.name = self._attributes.get(node.name, node.name)
         self._function(node)
-        return node
-
-    def visit_Nonlocal(self, node: ast.Nonlocal) -> ast.Nonlocal:
-        node.names = [self._local(name) for name in node.names]
-        return node
-
-    def _local(self, name: str) -> str:
-        for mapping in reversed(self._inner):
-            if name in mapping:
-                return mapping[name]
-        return self._mapping.get(name, name)
+        self._in_class = outer
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> None:
         """Arguments that no call names share a few letters among all functions."""
-        mapping = {}
-        if not self._inner:
-            free = [a for a in node.args.args if a.arg != "self" and a.arg not in self._keywords]
-            nested = {n.arg for f in ast.walk(node) if f is not node
-                      for n in getattr(getattr(f, "args", None), "args", [])
-                      if isinstance(n, ast.arg)}  # fmt: skip
-            free = [a for a in free if a.arg not in nested]
-            mapping = {a.arg: letter for a, letter in zip(free, _ARGUMENTS, strict=False)}
-        self._inner.append(mapping)
+        arguments = [a for a in ast.walk(node.args) if isinstance(a, ast.arg)]
+        mapping = {a.arg: self._keywords[a.arg] for a in arguments if a.arg in self._keywords}
+        if not self._arguments:
+            inner = {
+                a.arg
+                for function in ast.walk(node)
+                if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+                for a in function.args.args
+                if function is not node
+            }
+            free = [a.arg for a in arguments if a.arg not in self._named | inner | {"self"}]
+            mapping.update(zip(free, _ARGUMENTS, strict=False))
+        self._arguments.append(mapping)
         self.generic_visit(node)
-        self._inner.pop()
+        self._arguments.pop()
