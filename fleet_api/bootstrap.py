@@ -85,7 +85,15 @@ async def running(settings: Settings) -> AsyncIterator[Parts]:
         now_ms=wall_clock_ms,
         stale_after_s=settings.stale_after_s,
     )
-    live = LiveViews(registry, hub, snapshots, metrics, settings.instance, wall_clock_ms)
+    live = LiveViews(
+        registry=registry,
+        hub=hub,
+        snapshots=snapshots,
+        last_known=last_known,
+        metrics=metrics,
+        instance=settings.instance,
+        now_ms=wall_clock_ms,
+    )
     bus = Bus(
         settings.producer,
         (settings.broker_host, settings.broker_port),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from fleet_api.devices.last_known import LastKnownReader
 from fleet_api.kit.unit import Caller, write_audit
 from fleet_api.live import repository
 from fleet_api.live.hub import Hub, dump
@@ -49,6 +50,7 @@ class LiveViews:
     registry: Registry
     hub: Hub
     snapshots: Snapshots
+    last_known: LastKnownReader
     metrics: LiveMetrics
     instance: str
     now_ms: Callable[[], int]
@@ -123,6 +125,12 @@ class LiveViews:
                 await self._send(wire, dump({"type": "ping", "at_ms": self.now_ms()}))
 
     async def check(self) -> None:
+        """Look whether telemetry answers, and end views whose session is over."""
+        # A screen must say so when positions stand still, not only at the next snapshot.
+        self.hub.telemetry_changed(up=await asyncio.to_thread(self.last_known.works))
+        await self._end_the_over()
+
+    async def _end_the_over(self) -> None:
         """End views whose session is over, or whose user's role or area changed."""
         viewers = list(self.hub.viewers)
         if not viewers:

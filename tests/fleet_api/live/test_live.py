@@ -320,6 +320,29 @@ def test_a_browser_that_stops_reading_blocks_nobody_and_catches_up(server, distr
         asleep.wait_for("position", seconds=30, at_ms=last + 1)
 
 
+def test_with_the_telemetry_store_away_an_sos_shows_as_ever(
+    start_api, broker, district, home, gateway
+):
+    (home / "telemetry.sqlite").mkdir()
+    api = start_api("1", broker)
+    api.wait_for_bus()
+    with viewing(api, district) as view:
+        assert view.snapshot()["telemetry"] is False
+        stored = district.press()
+        begin = time.monotonic()
+        gateway.publish({"kind": "case", "case": stored.case})
+        assert view.wait_for("case")["status"] == "reported"
+        assert time.monotonic() - begin < 2
+        # What the bus brings is remembered: the next view sees where everybody is.
+        gateway.publish(position("t-east-1", now_ms()))
+        view.wait_for("position")
+        with viewing(api, district) as other:
+            devices = {device["id"]: device for device in other.snapshot()["devices"]}
+            assert devices["t-east-1"]["position"]["lat_e6"] == 25_040_123
+        (home / "telemetry.sqlite").rmdir()
+        assert view.snapshot(15)["telemetry"] is True
+
+
 # Areas.
 
 

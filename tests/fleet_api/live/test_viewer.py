@@ -55,8 +55,17 @@ class Snapshots:
 
 def views(**more) -> LiveViews:
     metrics = LiveMetrics(CollectorRegistry())
-    hub = Hub(LastKnownReader(None), metrics)
-    return LiveViews(None, hub, Snapshots(), metrics, "1", lambda: 0, **more)
+    last_known = LastKnownReader(None)
+    return LiveViews(
+        registry=None,
+        hub=Hub(last_known, metrics),
+        snapshots=Snapshots(),
+        last_known=last_known,
+        metrics=metrics,
+        instance="1",
+        now_ms=lambda: 0,
+        **more,
+    )
 
 
 def test_a_slow_viewer_holds_a_bounded_number_and_gets_a_snapshot():
