@@ -20,17 +20,21 @@ install() {
     rm -f "$log"
 }
 
-python3 -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
-    install python3 python3-venv
+python3 -c 'import ensurepip, venv' 2>/dev/null || install python3 python3-venv
+python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    echo "missing: Python 3.11 or later (python3 here is $(python3 -V))" >&2
+    exit 1
+}
 
 lock=requirements.lock
 [ "$group" = test ] && lock=requirements-dev.lock
-# The development lock holds everything of the other one: a stamp of it is good for both.
-stamp() { sha256sum "$1" | cut -d ' ' -f 1; }
+# The development lock holds everything of the other one: a stamp of it is good for both. The
+# path is part of it: a venv does not survive being moved.
+stamp() { { pwd && cat "$1"; } | sha256sum | cut -d ' ' -f 1; }
 have=$(cat .venv/complete 2>/dev/null || true)
 if [ "$have" != "$(stamp $lock)" ] && [ "$have" != "$(stamp requirements-dev.lock)" ]; then
     echo "installing Python packages ($lock)"
-    python3 -m venv .venv
+    python3 -m venv --clear .venv
     .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $lock || {
         echo "missing: Python packages of $lock (pip could not install them, see above)" >&2
         exit 1
