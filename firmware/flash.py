@@ -36,6 +36,7 @@ class SlotView:
     def __init__(self, partition) -> None:
         self._partition = partition
         self._pages = []  # (number, content), the one used last at the end.
+        self._pages_max = _PAGES_MAX
 
     def readblocks(self, number: int, buffer: bytearray, offset=0) -> None:
         """Fill `buffer` from one small block; never asked to cross its end."""
@@ -53,8 +54,9 @@ class SlotView:
         return 0
 
     def settle(self) -> None:
-        """Forget the pages."""
+        """Forget the pages, and hold one only for what is loaded now and then."""
         self._pages.clear()
+        self._pages_max = 1
 
     def _page(self, number: int) -> bytearray:
         for place, (held, content) in enumerate(self._pages):
@@ -62,7 +64,7 @@ class SlotView:
                 self._pages.append(self._pages.pop(place))
                 return content
         # The oldest page's memory serves again: the heap must not be filled with holes.
-        full = len(self._pages) >= _PAGES_MAX
+        full = len(self._pages) >= self._pages_max
         content = self._pages.pop(0)[1] if full else bytearray(_PAGE_BYTES)
         place = number * _PAGE_BYTES
         self._partition.readblocks(

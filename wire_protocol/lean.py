@@ -21,11 +21,7 @@ except ImportError:  # MicroPython, which reads no annotations
 RECORD_BYTES_MAX = 1024  # A report of 200 bytes, escaped, fits twice.
 MESSAGE_BYTES_MAX = 4096  # No JSON message of ours needs half of it.
 BRACKETS_MAX = 500  # 240 may stand in a text; nested, each would take a device some 50 bytes.
-TEXT_BYTES_MAX = 240
-NAME_BYTES_MAX = 40
 COUNTS_MAX = 33  # upto and 32 singles: twice the window of 16 messages
-TTL_S_MAX = 604_800
-LEASE_S_MAX = 300
 U32_MAX = 0xFFFFFFFF
 AT_MS_MAX = U32_MAX * 1000 + 999
 STREAMS = ("track", "reading", "event", "result")
@@ -67,48 +63,6 @@ def parse_receipt(payload: bytes) -> Json:
     return receipt
 
 
-def parse_command(payload: bytes) -> Json:
-    """Return {"id", "kind", "ttl_s", "issued", "body"}; a kind unknown here has a body of None.
-
-    Raises:
-        WireError: It is no command.
-    """
-    command = load(payload)
-    check_id(command)
-    check_text(command, "kind", 20)
-    check_int(command, "ttl_s", 1, TTL_S_MAX)
-    check_int(command, "issued", 0, AT_MS_MAX)
-    body, kind = command.get("body"), command["kind"]
-    if kind not in ("message", "locate", "duty"):
-        command["body"] = None
-    elif type(body) is not dict:
-        raise WireError("command without a body")
-    elif kind == "message":
-        check_text(body, "text", TEXT_BYTES_MAX)
-    elif kind == "duty" and body.get("on") is not True and body.get("on") is not False:
-        raise WireError("duty neither on nor off")
-    return command
-
-
-def parse_sos_status(payload: bytes) -> Json:
-    """Return {"epoch", "incident", "status", "by", "at"}; WireError if it is none."""
-    status = load(payload)
-    check_int(status, "epoch", 0, U32_MAX)
-    check_int(status, "incident", 1, U32_MAX)
-    if status.get("status") not in ("taken", "help", "closed"):
-        raise WireError("sos_status neither taken, help nor closed")
-    check_text(status, "by", NAME_BYTES_MAX)
-    check_int(status, "at", 0, AT_MS_MAX)
-    return status
-
-
-def parse_watch(payload: bytes) -> Json:
-    """Return {"lease_s"}; WireError if it is none."""
-    watch = load(payload)
-    check_int(watch, "lease_s", 1, LEASE_S_MAX)
-    return watch
-
-
 def load(payload: bytes) -> Json:
     """Return the JSON object of a message of version 1; WireError if it is none."""
     message = load_any(payload)
@@ -138,21 +92,3 @@ def check_int(message: Json, name: str, low: int, high: int) -> None:
     value = message.get(name)
     if type(value) is not int or not low <= value <= high:
         raise WireError(f"{name} is {repr(value)[:40]}, not {low}..{high}")
-
-
-def check_text(message: Json, name: str, bytes_max: int) -> None:
-    """Raise WireError unless a field is text of at most so many bytes of UTF-8, without zeros."""
-    value = message.get(name)
-    try:
-        if type(value) is str and len(value.encode()) <= bytes_max and "\0" not in value:
-            return
-    except ValueError:  # Half of a surrogate pair
-        pass
-    raise WireError(f"{name} is not text of 0..{bytes_max} bytes of UTF-8 without zeros")
-
-
-def check_id(message: Json) -> None:
-    """Raise WireError unless `id` is 16 hexadecimal digits."""
-    check_text(message, "id", 16)
-    if len(message["id"]) != 16 or message["id"].strip("0123456789abcdef"):
-        raise WireError("id is not 16 hexadecimal digits")

@@ -4,6 +4,7 @@
 
 from wire_protocol import lean, sensors
 from wire_protocol.errors import WireError
+from wire_protocol.lean_told import check_id
 
 MUTE_S_MAX = 86_400
 
@@ -11,7 +12,7 @@ MUTE_S_MAX = 86_400
 def parse_mute(payload: bytes) -> lean.Json:
     """Return {"id", "sensor", "for_s"}; WireError if it is none."""
     mute = lean.load(payload)
-    lean.check_id(mute)
+    check_id(mute)
     if mute.get("sensor") not in sensors.NAMES:
         raise WireError("mute of an unknown sensor")
     lean.check_int(mute, "for_s", 0, MUTE_S_MAX)

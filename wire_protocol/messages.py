@@ -3,17 +3,17 @@
 from wire_protocol import lean, sensors, shape, topics
 from wire_protocol.clock import NAMES as CLOCKS
 from wire_protocol.errors import WireError
-from wire_protocol.lean import (
+from wire_protocol.lean import parse_receipt
+from wire_protocol.lean_mute import MUTE_S_MAX, parse_mute
+from wire_protocol.lean_told import (
     LEASE_S_MAX,
     NAME_BYTES_MAX,
     TEXT_BYTES_MAX,
     TTL_S_MAX,
     parse_command,
-    parse_receipt,
     parse_sos_status,
     parse_watch,
 )
-from wire_protocol.lean_mute import MUTE_S_MAX, parse_mute
 from wire_protocol.shape import Json
 
 __all__ = [

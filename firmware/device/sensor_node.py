@@ -4,7 +4,6 @@ from device.domain import indications
 from device.domain.alarm import Alarm
 from wire_protocol import readings_encode, sensors
 from wire_protocol.errors import WireError
-from wire_protocol.lean_mute import parse_mute
 from wire_protocol.readings_encode import Reading
 
 
@@ -58,10 +57,11 @@ class SensorNode:
         self.station.changed()
         return "done", "", None
 
-    def on_message(self, topic: str, payload: bytes) -> None:
-        """Take a message of a sensor node's own topics; a watch on it changes nothing."""
-        if topic == "mute":
-            self.station.orders.on_mute(parse_mute(payload))
+    def on_watch(self, lease_s: int) -> None:
+        """A watch on a sensor node changes nothing: its batches are short."""
+
+    def on_sos_status(self, status: dict) -> None:
+        """A sensor node has no SOS."""
 
     def on_receipt(self) -> None:
         """Nothing waits for receipts here."""

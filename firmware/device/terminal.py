@@ -8,7 +8,7 @@ from device.domain.recorder import Recorder
 from device.domain.sos import IDLE, Sos
 from device.services.station import position
 from wire_protocol import clock as quality
-from wire_protocol import lean, track_encode
+from wire_protocol import track_encode
 from wire_protocol.track_encode import Fix
 
 READ_BYTES = 256  # At 9600 baud a quarter of a second.
@@ -96,17 +96,16 @@ class Terminal:
             return None
         return "refused", "not on a terminal", None
 
-    def on_message(self, topic: str, payload: bytes) -> None:
-        """Take a message of a terminal's own topics; WireError if it breaks the protocol."""
-        if topic == "watch":
-            lease_s = lean.parse_watch(payload)["lease_s"]
-            self._watched_until_ms = self.station.clock.uptime_ms() + lease_s * 1000
-            self._seal_if_due()
-        elif topic == "sos_status":
-            status = lean.parse_sos_status(payload)
-            if (status["epoch"], status["incident"]) == (self._sos.epoch, self._sos.incident):
-                self._sos.by = status["by"]
-                self._apply(status["status"])
+    def on_watch(self, lease_s: int) -> None:
+        """Somebody watches for so long: every fix at once."""
+        self._watched_until_ms = self.station.clock.uptime_ms() + lease_s * 1000
+        self._seal_if_due()
+
+    def on_sos_status(self, status: dict) -> None:
+        """Somebody has done something about an SOS, perhaps about ours."""
+        if (status["epoch"], status["incident"]) == (self._sos.epoch, self._sos.incident):
+            self._sos.by = status["by"]
+            self._apply(status["status"])
 
     def on_receipt(self) -> None:
         """A receipt came: perhaps that of the last press."""

@@ -15,6 +15,7 @@ NEEDED = [
     "frames",
     "lean",
     "lean_mute",
+    "lean_told",
     "readings_encode",
     "sensors",
     "topics",

@@ -4,29 +4,44 @@ import json
 
 from esp32 import NVS
 
-# Identity and settings are read once, each blob through the same buffer.
 _BLOB_BYTES_MAX = 3072
 
 
 class Identity:
     """The device's id, its certificate and key, its authority (all DER), its settings (a dict).
 
+    What only a new connection needs is read for each, and not kept: 1 KB of heap.
+
     Raises:
         OSError: The NVS holds no identity: the device must be flashed again.
     """
 
     def __init__(self) -> None:
-        store, buffer = NVS("xunhu"), bytearray(_BLOB_BYTES_MAX)
-        self.device_id = _blob(store, "id", buffer).decode()
-        self.certificate_der = _blob(store, "cert", buffer)
-        self.key_der = _blob(store, "key", buffer)
-        self.ca_der = _blob(store, "ca", buffer)
-        self.config = json.loads(_blob(store, "config", buffer))
+        for key in ("cert", "key", "ca"):
+            _blob(key)  # Says now, not at the first connection, that one is missing.
+        self.device_id = _blob("id").decode()
+        self.config = json.loads(_blob("config"))
+
+    @property
+    def certificate_der(self) -> bytes:
+        """The device's certificate."""
+        return _blob("cert")
+
+    @property
+    def key_der(self) -> bytes:
+        """The device's private key."""
+        return _blob("key")
+
+    @property
+    def ca_der(self) -> bytes:
+        """The authority that signed the broker's certificate."""
+        return _blob("ca")
 
 
-def _blob(store, key: str, buffer: bytearray) -> bytes:
+def _blob(key: str) -> bytes:
+    buffer = bytearray(_BLOB_BYTES_MAX)
     try:
-        length = store.get_blob(key, buffer)
+        length = NVS("xunhu").get_blob(key, buffer)
     except OSError as error:
         raise OSError(error.errno, "no " + key + " in NVS: flash this device again")
     return bytes(memoryview(buffer)[:length])

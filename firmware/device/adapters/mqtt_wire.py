@@ -6,6 +6,7 @@ from device.domain import mqtt_packets as packets
 from device.errors import PeerError
 
 WRITE_MS = 15_000
+USUAL_BYTES = 512  # Packets up to this long share one buffer; a longer one has its own.
 
 
 class Wire:
@@ -21,7 +22,7 @@ class Wire:
         self.stream = None
         self.sent_ms = self.heard_ms = 0
         self._uptime_ms = uptime_ms
-        self._buffer = memoryview(bytearray(packets.PACKET_BYTES_MAX))
+        self._buffer = memoryview(bytearray(USUAL_BYTES))
 
     async def write(self, packet) -> None:
         """Send one packet; OSError or TimeoutError if it cannot be sent whole in 15 s."""
@@ -47,8 +48,10 @@ class Wire:
                 raise PeerError("remaining length of more than 4 bytes")
             await self._fill(view[1:2])
             size |= (view[1] & 0x7F) << shift
-        if size > len(view):
-            raise PeerError("packet of {} bytes, not 0..{}".format(size, len(view)))
+        if size > packets.PACKET_BYTES_MAX:
+            raise PeerError("packet of {} bytes, over {}".format(size, packets.PACKET_BYTES_MAX))
+        if size > USUAL_BYTES:
+            view = memoryview(bytearray(size))
         await self._fill(view[:size])
         self.heard_ms = self._uptime_ms()
         return first, view[:size]

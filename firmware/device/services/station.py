@@ -24,8 +24,8 @@ class Station:
     """One device; the kind (Terminal, SensorNode) adds its own to it.
 
     A kind has `state() -> dict`, `faults() -> list`, `order(kind, body, command)`,
-    `on_message(topic, payload)` for topics of its own, `on_receipt()`, `on_puback(token)`,
-    `on_tick()` and `on_expired(command)`.
+    `on_sos_status(status)`, `on_watch(lease_s)`, `on_receipt()`, `on_puback(token)`, `on_tick()`
+    and `on_expired(command)`.
     """
 
     def __init__(self, board, settings, build: dict, kind) -> None:
@@ -38,7 +38,7 @@ class Station:
         self.link = Link(board, self)
         self.sender = Sender(self.logbook, self.link, self.clock)
         self.logbook.on_sealed = self.sender.poke
-        self.orders = Orders(kind, self.kept, self.clock, self.logbook)
+        self.orders = Orders(self.kept, self.clock, self.logbook)
         self.supervisor = Supervisor(board, self.kept, self.logbook.boot)
         self.refused = 0  # Messages for us that broke the protocol.
         self.version = build["version"]
@@ -75,13 +75,15 @@ class Station:
         try:
             if topic == "receipt":
                 self._on_receipt(lean.parse_receipt(payload))
-            elif topic == "command":
-                self.orders.on_command(payload)
             else:
-                self.kind.on_message(topic, payload)
+                from device.services.told import take
+
+                take(self, topic, payload)
         except WireError as error:
             self.refused += 1
             print("refused", topic, error)
+        finally:
+            forget("device.services.told")
 
     def changed(self) -> None:
         """The state may be another: tell it soon."""

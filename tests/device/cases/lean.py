@@ -3,15 +3,15 @@
 import json
 import sys
 
-from wire_protocol import lean
+from wire_protocol import lean, lean_told
 from wire_protocol.errors import WireError
 from wire_protocol.lean_mute import parse_mute
 
 PARSERS = {
     "receipt": lean.parse_receipt,
-    "command": lean.parse_command,
-    "sos_status": lean.parse_sos_status,
-    "watch": lean.parse_watch,
+    "command": lean_told.parse_command,
+    "sos_status": lean_told.parse_sos_status,
+    "watch": lean_told.parse_watch,
     "mute": parse_mute,
 }
 

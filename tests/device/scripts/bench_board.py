@@ -47,7 +47,7 @@ class Board:
     journal_lost = False
 
     def __init__(self, path):
-        with open(path) as file:  # noqa: PTH123 - MicroPython
+        with open(path) as file:
             made = json.load(file)
         self.device_id = made["device_id"]
         self.certificate_der = binascii.unhexlify(made["certificate"])

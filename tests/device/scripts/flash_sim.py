@@ -53,7 +53,7 @@ class FileFlash:
 
     def __init__(self, path, blocks):
         self._blocks = blocks
-        self._file = open(path, "r+b")  # noqa: PTH123, SIM115 - MicroPython; open for good
+        self._file = open(path, "r+b")  # noqa: SIM115 - MicroPython; open for good
 
     def readblocks(self, block, buffer, offset=0):
         self._file.seek(block * BLOCK_BYTES + offset)

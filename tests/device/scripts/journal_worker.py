@@ -27,7 +27,7 @@ def say(*words):
 
 
 def open_journal(place):
-    if os.stat(place)[0] & 0x4000:  # noqa: PTH116 - MicroPython
+    if os.stat(place)[0] & 0x4000:
         return Journal(place, Kept(place))
     flash = FileFlash(place, BLOCKS)
     try:

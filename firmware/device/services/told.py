@@ -1,0 +1,67 @@
+"""What the device is told: commands, mutes, what became of its SOS, who watches.
+
+Loaded when something comes, then dropped. A command's id is in the ledger in flash before it is
+run; one that is there already is not run again: its result is in the journal or was receipted.
+"""
+
+import binascii
+
+from device.services.orders import WAITING_MAX
+from wire_protocol import clock as quality
+from wire_protocol import lean_told
+
+LEDGER_MAX = 64  # Ids remembered; the gateway repeats a command until its result, not after it.
+MUTE_TTL_S = 60
+_ID_BYTES = 8
+
+
+def take(station, topic: str, payload: bytes) -> None:
+    """Do what a message of any topic but `receipt` says; WireError if it breaks the protocol."""
+    if topic == "command":
+        command = lean_told.parse_command(payload)
+        left_s = command["ttl_s"]
+        if station.clock.quality >= quality.SERVER:
+            # A clock that is a little behind must not lengthen the time to live.
+            age_s = (station.clock.now_ms() - command["issued"]) // 1000
+            left_s = min(left_s, left_s - age_s)
+        _run(station, command["id"], command["kind"], command["body"], left_s)
+    elif topic == "mute":
+        from wire_protocol.lean_mute import parse_mute
+
+        mute = parse_mute(payload)
+        _run(station, mute["id"], "mute", mute, MUTE_TTL_S)
+    elif topic == "sos_status":
+        station.kind.on_sos_status(lean_told.parse_sos_status(payload))
+    elif topic == "watch":
+        station.kind.on_watch(lean_told.parse_watch(payload)["lease_s"])
+
+
+def _run(station, command: str, kind: str, body: dict | None, left_s: int) -> None:
+    orders = station.orders
+    key = binascii.unhexlify(command)
+    ledger = binascii.unhexlify(station.kept.load("ledger", ""))
+    if any(ledger[i : i + _ID_BYTES] == key for i in range(0, len(ledger), _ID_BYTES)):
+        return
+    ledger = (ledger + key)[-LEDGER_MAX * _ID_BYTES :]
+    answer = _refusal(orders, body, left_s)
+    if not station.kept.save("ledger", binascii.hexlify(ledger).decode()):
+        answer = ("refused", "ledger cannot be written", None)
+    if answer is None:
+        orders.waiting[command] = station.clock.uptime_ms() + left_s * 1000
+        answer = station.kind.order(kind, body, command)
+        if answer is None:
+            station.logbook.result(command, "accepted")
+            orders.keep()
+            return
+        orders.waiting.pop(command, None)
+    station.logbook.result(command, *answer)
+
+
+def _refusal(orders, body: dict | None, left_s: int) -> tuple | None:
+    if left_s <= 0:
+        return "expired", "time to live", None
+    if body is None:
+        return "refused", "unknown kind", None
+    if len(orders.waiting) >= WAITING_MAX:
+        return "refused", "busy", None
+    return None

@@ -1,0 +1,74 @@
+"""What a device is told now and then: command, sos_status, watch; `lean` has what it hears often.
+
+A module of its own, because a device loads it for the moment only.
+"""
+# mypy: disable-error-code=type-arg
+# As in `lean`.
+
+from wire_protocol import lean
+from wire_protocol.errors import WireError
+
+TEXT_BYTES_MAX = 240
+NAME_BYTES_MAX = 40
+TTL_S_MAX = 604_800
+LEASE_S_MAX = 300
+
+
+def parse_command(payload: bytes) -> lean.Json:
+    """Return {"id", "kind", "ttl_s", "issued", "body"}; a kind unknown here has a body of None.
+
+    Raises:
+        WireError: It is no command.
+    """
+    command = lean.load(payload)
+    check_id(command)
+    check_text(command, "kind", 20)
+    lean.check_int(command, "ttl_s", 1, TTL_S_MAX)
+    lean.check_int(command, "issued", 0, lean.AT_MS_MAX)
+    body, kind = command.get("body"), command["kind"]
+    if kind not in ("message", "locate", "duty"):
+        command["body"] = None
+    elif type(body) is not dict:
+        raise WireError("command without a body")
+    elif kind == "message":
+        check_text(body, "text", TEXT_BYTES_MAX)
+    elif kind == "duty" and body.get("on") is not True and body.get("on") is not False:
+        raise WireError("duty neither on nor off")
+    return command
+
+
+def parse_sos_status(payload: bytes) -> lean.Json:
+    """Return {"epoch", "incident", "status", "by", "at"}; WireError if it is none."""
+    status = lean.load(payload)
+    lean.check_int(status, "epoch", 0, lean.U32_MAX)
+    lean.check_int(status, "incident", 1, lean.U32_MAX)
+    if status.get("status") not in ("taken", "help", "closed"):
+        raise WireError("sos_status neither taken, help nor closed")
+    check_text(status, "by", NAME_BYTES_MAX)
+    lean.check_int(status, "at", 0, lean.AT_MS_MAX)
+    return status
+
+
+def parse_watch(payload: bytes) -> lean.Json:
+    """Return {"lease_s"}; WireError if it is none."""
+    watch = lean.load(payload)
+    lean.check_int(watch, "lease_s", 1, LEASE_S_MAX)
+    return watch
+
+
+def check_text(message: lean.Json, name: str, bytes_max: int) -> None:
+    """Raise WireError unless a field is text of at most so many bytes of UTF-8, without zeros."""
+    value = message.get(name)
+    try:
+        if type(value) is str and len(value.encode()) <= bytes_max and "\0" not in value:
+            return
+    except ValueError:  # Half of a surrogate pair
+        pass
+    raise WireError(f"{name} is not text of 0..{bytes_max} bytes of UTF-8 without zeros")
+
+
+def check_id(message: lean.Json) -> None:
+    """Raise WireError unless `id` is 16 hexadecimal digits."""
+    check_text(message, "id", 16)
+    if len(message["id"]) != 16 or message["id"].strip("0123456789abcdef"):
+        raise WireError("id is not 16 hexadecimal digits")
