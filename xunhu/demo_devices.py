@@ -38,7 +38,7 @@ def store_areas(registry: Registry, district: District) -> None:
             session.merge(AreaRow(**vars(area)))
 
 
-def flash_demo_device(  # noqa: PLR0913 - the parts that a device touches
+def flash_demo_device(
     home: Home,
     registry: Registry,
     issuer: Issuer,

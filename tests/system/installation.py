@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,10 @@ class Installation:
             rows += page["items"]
         return rows
 
+    def online(self) -> int:
+        """How many devices are online."""
+        return sum(device["online"] for device in self.items("/devices"))
+
     def xunhu(self, *arguments: str) -> str:
         """Run the command line and return what it printed."""
         result = subprocess.run(
@@ -152,6 +157,7 @@ class Installation:
         self._output.close()
 
 
+@contextmanager
 def started(home: Path, *options: str) -> Iterator[Installation]:
     """Yield a started installation and stop it afterwards."""
     installation = Installation(home, *options)

@@ -5,20 +5,20 @@ import signal
 import time
 
 import pytest
-from accounts import accounts, assert_nothing_lost_or_doubled
-from conftest import all_online
-from installation import Installation, started, wait_for
+
+from tests.system.accounts import accounts, assert_nothing_lost_or_doubled
+from tests.system.installation import Installation, started, wait_for
 
 TERMINALS, SENSORS = 8, 2
 
 
 @pytest.fixture
 def bad_day(tmp_path):
-    for running in started(
-        tmp_path / "home", "--terminals", str(TERMINALS), "--sensors", str(SENSORS),
-        "--gateways", "2", "--witness",
-    ):  # fmt: skip
-        wait_for("all are online", lambda: all_online(running, TERMINALS + SENSORS))
+    options = [
+        "--terminals", str(TERMINALS), "--sensors", str(SENSORS), "--gateways", "2", "--witness",
+    ]  # fmt: skip
+    with started(tmp_path / "home", *options) as running:
+        wait_for("all are online", lambda: running.online() == TERMINALS + SENSORS)
         yield running
 
 
@@ -68,7 +68,7 @@ def test_twenty_kills_of_gateways_and_api_lose_and_double_nothing(bad_day):
 def test_a_frozen_gateway_and_a_killed_broker_hold_up_nobody(bad_day):
     bad_day.kill("gateway-2", signal.SIGSTOP)
     bad_day.kill("broker")
-    wait_for("everybody is back", lambda: all_online(bad_day, TERMINALS + SENSORS), 90)
+    wait_for("everybody is back", lambda: bad_day.online() == TERMINALS + SENSORS, 90)
     bad_day.control("t-0001").push("sos", hold_s=1.5)
     wait_for("the SOS is a case", lambda: len(_cases(bad_day)) == 1, 30)
     bad_day.kill("gateway-2", signal.SIGKILL)

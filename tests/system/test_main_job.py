@@ -3,8 +3,9 @@
 import json
 
 import pytest
-from installation import wait_for
 from playwright.sync_api import expect, sync_playwright
+
+from tests.system.installation import wait_for
 
 # Software rendering, and nothing that asks the internet.
 BROWSER = (
@@ -195,7 +196,7 @@ def test_a_dead_gateway_is_said_and_everything_comes_back(installation, page):
     installation.kill("broker")
     wait_for(
         "the broker is back",
-        lambda: len([row for row in installation.items("/devices") if row["online"]]) == 6,
+        lambda: installation.online() == 6,
         60,
     )
     terminal = installation.control("t-0002")
@@ -203,5 +204,5 @@ def test_a_dead_gateway_is_said_and_everything_comes_back(installation, page):
     expect(page.locator("[data-test=banner-case][data-device=t-0002]")).to_be_visible(
         timeout=30_000
     )
-    assert len([row for row in installation.items("/cases?open=1")]) == 1
+    assert len(installation.items("/cases?open=1")) == 1
     close_open_cases(installation)
