@@ -81,7 +81,7 @@ def advance_cursors(
         return {}
     receipts: dict[Key, tuple[int, list[int]]] = {}
     changed = []
-    for key, (upto_before, above_before) in _locked(session, sorted(batches)).items():
+    for key, (upto_before, above_before) in _locked(session, list(batches)).items():
         upto, above = advance(upto_before, above_before, batches[key])
         if upto != upto_before or above != above_before:
             changed.append((*key, upto, above))

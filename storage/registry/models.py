@@ -76,6 +76,8 @@ class Cursor(Row):
     stream: Mapped[str] = mapped_column(String(10), primary_key=True)
     upto: Mapped[int]
     above: Mapped[list[Any]]
+    # The key is all that is ever looked up: one tree instead of two.
+    __table_args__ = ({"sqlite_with_rowid": False},)
 
 
 class Event(Row):

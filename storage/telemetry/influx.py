@@ -11,19 +11,22 @@ from itertools import chain
 from typing import NamedTuple
 
 from storage.errors import RowsRefused
-from storage.telemetry.influx_last import LastKnown
+from storage.telemetry.influx_last import NAMED_DEVICES_MAX, LastKnown
 from storage.telemetry.influx_lines import (
-    FOREVER_NS,
     FOREVER_S,
     reading_lines,
     state_line,
     track_lines,
 )
-from storage.telemetry.influx_link import InfluxAddress, InfluxLink, PointsRefusedError
+from storage.telemetry.influx_link import (
+    REQUEST_WAIT_S,
+    InfluxAddress,
+    InfluxLink,
+    PointsRefusedError,
+)
 from storage.telemetry.influx_rows import position, reading_point, rfc3339
 from storage.telemetry.interface import Position, ReadingPoint, ReadingRow, StateRow, TrackRow
 
-_NS_A_MS = 1_000_000
 # About 0.8 MB a request: InfluxDB's own advice is 5,000 lines or more.
 LINES_AT_ONCE_MAX = 6000
 # A box is read in slices, so that a long period over the whole fleet does not fill the memory.
@@ -46,10 +49,13 @@ class InfluxTelemetry:
         address: The bucket.
         writer: Name of this process among all that write, e.g. the gateway's instance; never
             shared, because each keeps last known positions of its own.
+        wait_s: How long a write may take before InfluxDB counts as away.
     """
 
-    def __init__(self, address: InfluxAddress, writer: str) -> None:
-        self._link = InfluxLink(address)
+    def __init__(
+        self, address: InfluxAddress, writer: str, *, wait_s: int = REQUEST_WAIT_S
+    ) -> None:
+        self._link = InfluxLink(address, wait_s)
         self._last = LastKnown(self._link, writer)
         self._bucket = json.dumps(address.bucket)
         self._writing = threading.Lock()
@@ -100,13 +106,21 @@ class InfluxTelemetry:
         self, from_ms: int, to_ms: int, *, south: int, west: int, north: int, east: int
     ) -> Iterator[Position]:
         """See Telemetry.box."""
+        start_ms, end_ms = max(from_ms, 0), min(to_ms, FOREVER_S * 1000)
+        if start_ms > end_ms:
+            return  # InfluxDB refuses a period without a length.
+        named = self._named_within(
+            start_ms, end_ms, {"lat_e6": (south, north), "lon_e6": (west, east)}
+        )
         within = (
             f"r.lat_e6 >= {south} and r.lat_e6 <= {north}"
             f" and r.lon_e6 >= {west} and r.lon_e6 <= {east}"
         )
-        for start_ms in range(max(from_ms, 0), to_ms + 1, BOX_SLICE_MS):
-            end_ms = min(start_ms + BOX_SLICE_MS - 1, to_ms)
-            yield from map(position, self._dated("track", start_ms, end_ms, "true", within))
+        if named is not None:
+            for slice_ms in range(start_ms, end_ms + 1, BOX_SLICE_MS):
+                slice_end_ms = min(slice_ms + BOX_SLICE_MS - 1, end_ms)
+                rows = self._dated("track", slice_ms, slice_end_ms, named, within)
+                yield from map(position, rows)
         yield from map(position, self._undated("track", from_ms, to_ms, "true", within))
 
     def readings(
@@ -165,18 +179,43 @@ class InfluxTelemetry:
             self._store(items[:middle], refused)
             self._store(items[middle:], refused)
 
+    def _named_within(
+        self, from_ms: int, to_ms: int, bounds: dict[str, tuple[int, int]]
+    ) -> str | None:
+        """Return the Flux condition that names the devices whose fixes may lie within a box.
+
+        A look at one coordinate is answered by InfluxDB's storage itself; putting rows together
+        costs it fifty times that. None when there is no such device; many are not named.
+        """
+        devices: set[str] | None = None
+        for field, (low, high) in bounds.items():
+            rows = self._link.query(f"""
+                from(bucket: {self._bucket})
+                |> range(start: {_time(from_ms)}, stop: {_time(to_ms + 1)})
+                |> filter(fn: (r) => r._measurement == "track" and r._field == "{field}")
+                |> filter(fn: (r) => r._value >= {low} and r._value <= {high})
+                |> first()
+                |> keep(columns: ["device"])
+            """)
+            found = {row["device"] for row in rows}
+            devices = found if devices is None else devices & found
+        if not devices:
+            return None
+        if len(devices) > NAMED_DEVICES_MAX:
+            return "true"
+        return " or ".join(f"r.device == {json.dumps(device)}" for device in sorted(devices))
+
     def _dated(
         self, measurement: str, from_ms: int, to_ms: int, named: str, within: str = "true"
     ) -> Iterator[dict[str, str]]:
         # A point stands up to a millisecond after its time: its seq.
-        start_ns = max(from_ms, 0) * _NS_A_MS
-        stop_ns = min((to_ms + 1) * _NS_A_MS, FOREVER_NS)
-        if start_ns >= stop_ns:
+        start_ms, stop_ms = max(from_ms, 0), min(to_ms + 1, FOREVER_S * 1000)
+        if start_ms >= stop_ms:
             return iter(())  # InfluxDB refuses a period without a length.
         return self._link.query(f"""
             from(bucket: {self._bucket})
-            |> range(start: time(v: {start_ns}), stop: time(v: {stop_ns}))
-            |> filter(fn: (r) => r._measurement == "{measurement}" and {named})
+            |> range(start: {_time(start_ms)}, stop: {_time(stop_ms)})
+            |> filter(fn: (r) => r._measurement == "{measurement}" and ({named}))
             |> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")
             |> filter(fn: (r) => {within})
             |> drop(columns: ["_start", "_stop", "_measurement"])
@@ -198,7 +237,7 @@ class InfluxTelemetry:
     def _count(self, measurement: str, field: str, before_ms: int) -> int:
         rows = self._link.query(f"""
             from(bucket: {self._bucket})
-            |> range(start: 0, stop: time(v: {before_ms * _NS_A_MS}))
+            |> range(start: 0, stop: {_time(before_ms)})
             |> filter(fn: (r) => r._measurement == "{measurement}" and r._field == "{field}")
             |> count()
         """)
@@ -219,6 +258,10 @@ _OLD_UNDATED = """
     )
     |> filter(fn: (r) => r.newest < {before_ms})
 """
+
+
+def _time(at_ms: int) -> str:
+    return f"time(v: {at_ms * 1_000_000})"
 
 
 def _parts(items: list[_Item]) -> Iterator[list[_Item]]:

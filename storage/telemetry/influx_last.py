@@ -24,7 +24,7 @@ from storage.telemetry.newest import Mark, is_newer
 
 POSITION = "position"
 # Naming more devices than this in a query costs more than reading all of them.
-_NAMED_DEVICES_MAX = 50
+NAMED_DEVICES_MAX = 50
 
 _Key = tuple[str, str]  # (device, "position" or a sensor)
 _Known = tuple[Mark, list[Any]]  # (what decides, the rest as it is shown)
@@ -128,7 +128,7 @@ def _of_readings(rows: Iterable[ReadingRow]) -> Iterator[tuple[_Key, _Known]]:
 
 def _naming(devices: Collection[str] | None) -> str:
     """Return the Flux condition for a few named devices; many are picked out afterwards."""
-    if not devices or len(devices) > _NAMED_DEVICES_MAX:
+    if not devices or len(devices) > NAMED_DEVICES_MAX:
         return ""
     named = " or ".join(f"r.device == {json.dumps(device)}" for device in sorted(devices))
     return f" and ({named})"

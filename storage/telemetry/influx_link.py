@@ -24,8 +24,10 @@ REQUEST_WAIT_S = 10
 # Reading a long period may take longer, and nobody's receipt hangs on it.
 QUERY_WAIT_S = 60
 _CONNECTIONS_MAX = 8
-# The request itself is at fault: a point too old, of a wrong type, or not line protocol at all.
-_REFUSED = (400, 413, 422)
+# The lines themselves are at fault: too old, of a wrong type, not line protocol, or too many. Any
+# other answer may come from a proxy, a wrong address or a sick server: the lines are kept.
+_LINES_REFUSED = (413, 422)
+_UNPARSED = "unable to parse"
 _REASON_CHARACTERS_MAX = 300
 _Answer = TypeVar("_Answer")
 
@@ -62,8 +64,9 @@ class InfluxAddress:
 class InfluxLink:
     """Waits for InfluxDB on behalf of any number of threads."""
 
-    def __init__(self, address: InfluxAddress) -> None:
+    def __init__(self, address: InfluxAddress, wait_s: int = REQUEST_WAIT_S) -> None:
         self.address = address
+        self._wait_s = wait_s
         self._loop = asyncio.new_event_loop()
         self._client: InfluxDBClientAsync | None = None
         # Ends with close().
@@ -77,21 +80,15 @@ class InfluxLink:
             StoreAway: InfluxDB does not answer, or not with its own word on the lines.
             PointsRefusedError: It will never take some of them.
         """
-        self._wait(self._write("\n".join(lines)), REQUEST_WAIT_S)
+        self._wait(self._write("\n".join(lines)), self._wait_s)
 
     def query(self, flux: str) -> Iterator[dict[str, str]]:
         """Return the rows of a query, each value as InfluxDB writes it in CSV."""
-        try:
-            return _rows(self._wait(self._query(flux), QUERY_WAIT_S))
-        except PointsRefusedError as error:
-            raise StorageError(f"InfluxDB refused a query: {error}") from error
+        return _rows(self._wait(self._query(flux), QUERY_WAIT_S))
 
     def delete(self, start: str, stop: str, predicate: str) -> None:
         """Remove the points of a period (RFC 3339) that a predicate names."""
-        try:
-            self._wait(self._delete(start, stop, predicate), QUERY_WAIT_S)
-        except PointsRefusedError as error:
-            raise StorageError(f"InfluxDB refused to delete: {error}") from error
+        self._wait(self._delete(start, stop, predicate), QUERY_WAIT_S)
 
     def close(self) -> None:
         """Close the connection and end the thread."""
@@ -108,7 +105,7 @@ class InfluxLink:
             return future.result()
         except ApiException as error:
             reason = f"{error.status} {error.message or error.reason}"[:_REASON_CHARACTERS_MAX]
-            if error.status in _REFUSED:
+            if error.status in _LINES_REFUSED or (error.status == 400 and _UNPARSED in reason):
                 raise PointsRefusedError(reason) from error
             raise StoreAway(f"InfluxDB is away: {reason}") from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:

@@ -7,7 +7,9 @@ packed well and only its end is ever looked at.
 import json
 import sqlite3
 import threading
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -90,13 +92,12 @@ class SqliteTelemetry:
 
     def track(self, device: str, from_ms: int, to_ms: int) -> list[Position]:
         """See Telemetry.track."""
-        found = [
-            position
-            for record, clock, received_ms in self._batches("track", device, from_ms, to_ms)
-            for position in positions(device, record, clock, received_ms)
-            if from_ms <= position.at_ms <= to_ms
-        ]
-        return sorted(found, key=lambda position: (position.at_ms, position.seq))
+        found: list[Position] = []
+        for record, clock, received_ms in self._batches("track", device, from_ms, to_ms):
+            found += positions(device, record, clock, received_ms)
+        found.sort(key=attrgetter("at_ms", "seq"))
+        first = bisect_left(found, from_ms, key=attrgetter("at_ms"))
+        return found[first : bisect_right(found, to_ms, key=attrgetter("at_ms"))]
 
     def box(
         self, from_ms: int, to_ms: int, *, south: int, west: int, north: int, east: int

@@ -16,7 +16,7 @@ CREATE TABLE {name} (
     seq INTEGER NOT NULL, clock INTEGER NOT NULL, first_ms INTEGER NOT NULL,
     last_ms INTEGER NOT NULL, received_ms INTEGER NOT NULL, record BLOB NOT NULL);
 CREATE UNIQUE INDEX {name}_key ON {name} (device_no, epoch, seq);
-CREATE INDEX {name}_time ON {name} (device_no, first_ms);
+CREATE INDEX {name}_time ON {name} (device_no, first_ms, last_ms);
 """
 SCHEMA = f"""
 CREATE TABLE device (no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);

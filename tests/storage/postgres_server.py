@@ -22,7 +22,8 @@ _PLACES = [
 class PostgresServer:
     """One cluster; every test takes a database of its own, copied from a template."""
 
-    def __init__(self):
+    def __init__(self, *, durable=False):
+        self._durable = durable
         # A socket's path holds 107 bytes at most, too few for most temporary folders of pytest.
         self._folder = Path(tempfile.mkdtemp(prefix="xh-pg-", dir="/tmp"))
         self._process = None
@@ -43,7 +44,7 @@ class PostgresServer:
             "pg_ctl", "-D", str(self._data), "-w", "-t", str(START_WAIT_S),
             "-l", str(self._folder / "log"),
             "-o", f"-c listen_addresses='' -c unix_socket_directories={self._folder}"
-            " -c fsync=off -c max_connections=60",
+            f" -c fsync={'on' if self._durable else 'off'} -c max_connections=60",
             "start",
         )  # fmt: skip
 

@@ -152,6 +152,15 @@ def test_a_box_holds_what_lies_in_it_at_that_time(telemetry):
     assert found == expected
 
 
+def test_a_box_around_the_whole_fleet_holds_all_of_it(telemetry):
+    rows = fleet_rows(devices=60, batches=12)
+    telemetry.write(rows)
+    found = telemetry.box(NOON_MS, NOON_MS + HOUR_MS, **WIDE)
+    assert sorted(found, key=lambda p: (p.device, p.at_ms, p.seq)) == all_of(rows)
+    assert list(telemetry.box(NOON_MS + HOUR_MS, NOON_MS, **WIDE)) == []
+    assert list(telemetry.box(NOON_MS, NOON_MS + HOUR_MS, **(WIDE | {"south": 80_000_000}))) == []
+
+
 def test_a_box_shows_undated_fixes_by_the_time_received(telemetry):
     telemetry.write([track_row(at_ms=0, quality=clock.NONE, received_ms=NOON_MS)])
     assert len(list(telemetry.box(NOON_MS - HOUR_MS, NOON_MS, **WIDE))) == 12

@@ -102,6 +102,7 @@ def upgrade() -> None:
         sa.Column("upto", sa.BigInteger(), nullable=False),
         sa.Column("above", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("device", "epoch", "stream"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "device",
