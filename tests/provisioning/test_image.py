@@ -99,7 +99,7 @@ def test_the_slot_holds_bytecode_and_its_build(flash: bytes):
         "built_s": built_s(),
         "hash": build_application("esp32_devkit").hash,
     }
-    assert {"device/start.mpy", "board/__init__.mpy"} <= set(files)
+    assert {"device/start.mpy", "board.mpy"} <= set(files)
     for name, content in files.items():
         # 'M', version 6, then flags: no native code for any processor.
         assert content[:2] == b"M\x06", name
