@@ -3,7 +3,7 @@
 PYTHON := .venv/bin/python
 
 help: ## what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: ## start broker, gateway, API, console and virtual terminals; prints the address
 	@tools/setup.sh run
@@ -18,14 +18,14 @@ check: setup ## style, types, the import rule, device code
 test: setup ## every check and every test
 	@tools/test.sh
 
-bench: setup ## measure; JSON on the last line of each, also in bench/results/
-	@$(PYTHON) -m bench
+bench: setup ## measure all, or NAMES="wire sos"; JSON on the last line, also in bench/results/
+	@$(PYTHON) -m bench $(NAMES)
 
-soak: setup ## the long runs: a million mutated frames, the whole district
+soak: setup ## the long runs: a million mutated frames and the like
 	@$(PYTHON) -m bench soak
 
 clean: ## remove what was built and fetched; var/ (your data) stays
-	rm -rf .venv .tools .cache console/node_modules console/dist bench/results
+	rm -rf .venv .tools console/node_modules console/dist bench/results
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .PHONY: help run setup check test bench soak clean
