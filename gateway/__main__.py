@@ -14,22 +14,23 @@ _LOOK_S = 1.0
 
 
 def main() -> int:
-    """Run until told to stop; 1 when a thread died: whoever started us starts us anew."""
+    """Run until told to stop; 1 when it cannot go on: whoever started us starts us anew."""
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
-    try:
-        gateway = Gateway(from_environment())
-    except (GatewayError, StorageError) as error:
-        sys.stderr.write(f"gateway: {error}\n")
-        return 2
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    gateway.start()
+    try:
+        gateway = Gateway(from_environment())
+        gateway.start()
+    except (GatewayError, StorageError, OSError) as error:
+        sys.stderr.write(f"gateway: {error}\n")
+        return 2
     while not stopping.wait(_LOOK_S):
-        if not gateway.is_healthy():
-            logging.getLogger(__name__).error("a thread of the gateway died; ending")
+        problem = gateway.problem()
+        if problem:
+            logging.getLogger(__name__).error("%s; ending", problem)
             return 1
     gateway.stop()
     return 0

@@ -1,20 +1,27 @@
 """Builds a gateway from its settings and runs its threads until it is told to stop."""
 
 import logging
+import sys
 import threading
 from collections.abc import Callable
 
 from gateway.adapters.bulk import BulkPath
+from gateway.adapters.bulk_commit import BulkCommit
 from gateway.adapters.crash_points import CrashPoints
 from gateway.adapters.directory import Directory
+from gateway.adapters.kept import Keeper
 from gateway.adapters.live import COLLECT_MS, LivePublisher
 from gateway.adapters.metrics import Metrics
-from gateway.adapters.mqtt_connection import Message, MqttConnection
+from gateway.adapters.mqtt_connection import Incoming, MqttConnection
 from gateway.adapters.outbox_carrier import OutboxCarrier
+from gateway.adapters.pulse import Pulse
 from gateway.adapters.urgent import UrgentPath
+from gateway.adapters.urgent_commit import Outcome, UrgentCommit
+from gateway.errors import GatewayError
 from gateway.settings import Settings
 from storage.registry import open_registry
 from storage.settings import Settings as StorageSettings
+from storage.telemetry.interface import StateRow
 from storage.telemetry.open import open_telemetry
 
 logger = logging.getLogger(__name__)
@@ -22,6 +29,9 @@ logger = logging.getLogger(__name__)
 URGENT = [("xh/1/+/up/event", 1), ("xh/1/+/up/result", 1), ("xh/1/+/up/state", 1)]
 # One of all gateways gets each of these; what a killed one had is sent again by the device.
 BULK = [("$share/gateway/xh/1/+/up/track", 0), ("$share/gateway/xh/1/+/up/reading", 0)]
+# How long one thread of Python may keep the others waiting. The default of 5 ms would let the
+# bulk path hold an SOS for as long at each of its dozen steps.
+SWITCH_INTERVAL_S = 0.0005
 
 
 class Gateway:
@@ -30,34 +40,42 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.metrics = Metrics()
+        self._pulse = Pulse()
         crash_points = CrashPoints(settings.stop_at)
         self._registry = open_registry(settings.registry_url)
         self._telemetry = open_telemetry(
             StorageSettings(
-                telemetry_url=settings.telemetry_url, telemetry_token=settings.telemetry_token
+                telemetry_url=settings.telemetry_url,
+                telemetry_token=settings.telemetry_token,
+                instance=settings.producer,
             )
         )
         directory = Directory(self._registry)
-        self._bulk = BulkPath(
-            self._telemetry, self._registry, directory, self.metrics, crash_points
-        )
+        bulk_commit = BulkCommit(self._telemetry, self._registry, directory, Keeper(self.metrics))
+        self._bulk = BulkPath(bulk_commit, self.metrics, crash_points, self._pulse)
+        urgent_commit = UrgentCommit(self._registry, directory, Keeper(self.metrics), self.metrics)
         self._urgent = UrgentPath(
-            self._registry, directory, self.metrics, crash_points, self._bulk.note_state
+            urgent_commit, self.metrics, crash_points, self._pulse, self._follow
         )
-        self._outbox = OutboxCarrier(self._registry, self.metrics)
+        self._outbox = OutboxCarrier(self._registry, self.metrics, self._pulse)
         self._urgent_connection = MqttConnection(
             settings.producer, URGENT, self._receive_urgent, self._change("urgent")
         )
         self._bulk_connection = MqttConnection(
-            f"{settings.producer}-bulk", BULK, self._bulk.receive, self._change("bulk")
+            f"{settings.producer}-bulk", BULK, self._bulk.queue.receive, self._change("bulk")
         )
         self._live = LivePublisher(settings.producer, self._urgent_connection)
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Start every thread and connection; returns at once."""
+        """Start every thread and connection; returns at once.
+
+        Raises:
+            GatewayError: The certificate or the key cannot be read.
+        """
         settings = self._settings
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         if settings.metrics_port:
             self.metrics.serve(settings.metrics_port)
         self._thread("urgent", lambda: self._urgent.run(self._urgent_connection, self._live))
@@ -66,30 +84,48 @@ class Gateway:
         self._thread("live", self._flush_live)
         files = (settings.broker_ca, settings.broker_cert, settings.broker_key)
         for connection in (self._urgent_connection, self._bulk_connection):
-            connection.start(settings.broker_host, settings.broker_port, files)
+            try:
+                connection.start(settings.broker_host, settings.broker_port, files)
+            except OSError as error:
+                raise GatewayError(
+                    f"certificate or key of {settings.producer}: {error}"
+                ) from error
 
     def stop(self) -> None:
-        """Leave the broker, then end every thread; what is not committed is sent again."""
+        """End the workers, then leave the broker; what is not committed is sent again."""
         self._stopping.set()
-        for connection in (self._bulk_connection, self._urgent_connection):
-            connection.stop()
-        for part in (self._urgent, self._bulk, self._outbox):
+        for part in (self._bulk, self._urgent, self._outbox):
             part.stop()
         for thread in self._threads:
             thread.join()
+        for connection in (self._bulk_connection, self._urgent_connection):
+            connection.stop()
         self._telemetry.close()
         self._registry.close()
 
-    def is_healthy(self) -> bool:
-        """False when a thread died: the process is then no gateway any more."""
-        return all(thread.is_alive() for thread in self._threads)
+    def problem(self) -> str:
+        """Return what ails this process so that it is no gateway any more; nothing if it works."""
+        dead = [thread.name for thread in self._threads if not thread.is_alive()]
+        if dead:
+            return f"thread {dead[0]} died"
+        stalled = self._pulse.stalled()
+        return f"thread {stalled[0]} does not move" if stalled else ""
 
-    def _receive_urgent(self, message: Message) -> None:
+    def _receive_urgent(self, message: Incoming) -> None:
         if not self._urgent.receive(message):
             self._urgent_connection.acknowledge(message)
 
+    def _follow(self, outcome: Outcome, states: list[StateRow]) -> None:
+        for device in outcome.sos_devices:
+            self._bulk.note_sos(device)
+        for row in states:
+            self._bulk.note_state(row)
+        if states:
+            self._outbox.poke()
+
     def _change(self, path: str) -> Callable[[bool], None]:
-        return lambda connected: self.metrics.connected.labels(path).set(int(connected))
+        gauge = self.metrics.connected.labels(path)
+        return lambda connected: gauge.set(int(connected))
 
     def _thread(self, name: str, body: Callable[[], None]) -> None:
         thread = threading.Thread(target=body, name=f"gateway-{name}", daemon=True)
@@ -99,3 +135,4 @@ class Gateway:
     def _flush_live(self) -> None:
         while not self._stopping.wait(COLLECT_MS / 1000):
             self._live.flush()
+        self._live.flush()

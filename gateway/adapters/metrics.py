@@ -10,40 +10,35 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.messages = Counter(
-            "xunhu_gateway_messages", "Messages by stream and outcome",
-            ["stream", "outcome"], registry=self.registry,
-        )  # fmt: skip
-        self.quarantined = Counter(
-            "xunhu_gateway_quarantined", "Refused messages", ["stream"], registry=self.registry
+        self.messages = self._counter("messages", "Messages by outcome", "stream", "outcome")
+        self.quarantined = self._counter("quarantined", "Refused messages", "stream", "reason")
+        self.receipts = self._counter("receipts", "Receipts sent", "path")
+        self.let_go = self._counter(
+            "let_go_messages", "Messages dropped for want of room; their devices resend", "path"
         )
-        self.receipts = Counter(
-            "xunhu_gateway_receipts", "Receipts sent", ["path"], registry=self.registry
+        self.failures = self._counter("failures", "Errors that nobody expected; see log", "path")
+        self.away_seconds = self._counter(
+            "store_away_seconds", "Time a store could not be written", "store"
         )
-        self.queue = Gauge(
-            "xunhu_gateway_queue_messages", "Messages that wait", ["path"], registry=self.registry
-        )
-        self.connected = Gauge(
-            "xunhu_gateway_connected", "1 while connected to the broker",
-            ["path"], registry=self.registry,
-        )  # fmt: skip
-        self.away_seconds = Counter(
-            "xunhu_gateway_store_away_seconds", "Time a store could not be written",
-            ["store"], registry=self.registry,
-        )  # fmt: skip
+        self.queue = self._gauge("queue_messages", "Messages that wait", "path")
+        self.queue_bytes = self._gauge("queue_bytes", "Memory taken by them", "path")
+        self.connected = self._gauge("connected", "1 while connected to the broker", "path")
+        self.paused = self._gauge("paused", "1 while the bulk path has left the broker")
         self.commit_seconds = Histogram(
             "xunhu_gateway_commit_seconds", "Time of a commit",
             ["path"], registry=self.registry, buckets=_SECONDS,
         )  # fmt: skip
         self.sos_seconds = Histogram(
-            "xunhu_gateway_sos_seconds", "From an SOS received to its receipt sent",
+            "xunhu_gateway_sos_seconds", "From an SOS received to its commit",
             registry=self.registry, buckets=_SECONDS,
-        )  # fmt: skip
-        self.overrun = Counter(
-            "xunhu_gateway_overrun_messages", "Messages let go because a queue was full",
-            ["path"], registry=self.registry,
         )  # fmt: skip
 
     def serve(self, port: int) -> None:
         """Answer /metrics on loopback."""
         start_http_server(port, addr="127.0.0.1", registry=self.registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"xunhu_gateway_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"xunhu_gateway_{name}", text, labels, registry=self.registry)

@@ -5,8 +5,10 @@ read, receipted: what this gateway will never take must not block the device's j
 """
 
 import json
+import struct
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from storage.telemetry.interface import ReadingRow, TrackRow
 from wire_protocol import frames, messages, records, topics
@@ -14,7 +16,28 @@ from wire_protocol.errors import WireError
 
 Json = dict[str, Any]
 
-_MESSAGE_BYTES_MAX = 16_384  # Far above any message of ours; the broker holds the same limit.
+# Why a message is refused, as metrics count it; the words for people are in `reason`.
+BAD_TOPIC = "bad_topic"
+BAD_FRAME = "bad_frame"
+WRONG_KIND = "wrong_kind"
+UNKNOWN_DEVICE = "unknown_device"
+STORE_REFUSED = "store_refused"
+
+# Five topics of ten districts; the least used ones are parsed anew.
+_TOPICS_REMEMBERED_MAX = 1 << 17
+_MESSAGE_BYTES_MAX = 16_384  # Far above any message of ours.
+_HEADER = struct.Struct("<IBBIIBB")  # low, then the record's header
+
+
+class Claim(NamedTuple):
+    """What one message says of its place in a stream: seq `first`..`last`, and `low`."""
+
+    device: str
+    epoch: int
+    stream: str
+    first: int
+    last: int
+    low: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +56,36 @@ class Record:
         kind: str = self.record["kind"]
         return kind in ("sos", "sos_cancel")
 
+    @property
+    def claim(self) -> Claim:
+        """Its place in its stream."""
+        seq = self.record["seq"]
+        return Claim(self.device, self.record["epoch"], self.stream, seq, seq, self.low)
+
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A checked state or last will."""
+    """A checked state or last will; `retained`: the broker had kept it, it is not news."""
 
     device: str
     state: Json
     received_ms: int
+    retained: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """A checked batch of fixes or readings."""
 
     stream: str  # track | reading
     low: int
     row: TrackRow | ReadingRow
+
+    @property
+    def claim(self) -> Claim:
+        """Its place in its stream."""
+        row = self.row
+        last = row.seq + row.records - 1
+        return Claim(row.device, row.epoch, self.stream, row.seq, last, self.low)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,68 +93,106 @@ class Refused:
     """A message that will never be stored, and, if it could be read, which seqs it claimed."""
 
     device: str
+    stream: str
     topic: str
+    code: str  # One of the constants above.
     reason: str
     payload: bytes
     received_ms: int
-    claim: tuple[str, int, int, int, int] | None = None  # stream, epoch, first, last, low
+    claim: Claim | None = None
 
 
-def read_urgent(topic: str, payload: bytes, received_ms: int) -> Record | State | Refused:
+def read_urgent(
+    topic: str, payload: bytes, received_ms: int, *, retained: bool = False
+) -> Record | State | Refused:
     """Check an event, result or state."""
-    device, _, kind = topics.parse(topic)
     try:
-        if kind == "state":
-            return State(device, messages.parse_state(payload), received_ms)
-        low, record = records.unwrap(payload)
-        if (record["kind"] == "result") != (kind == "result"):
-            reason = f"a record of kind {record['kind']} on the topic up/{kind}"
-            return Refused(device, topic, reason, payload, received_ms, _json_claim(kind, payload))
+        device, stream = _origin(topic)
     except WireError as error:
-        claim = None if kind == "state" else _json_claim(kind, payload)
-        return Refused(device, topic, str(error), payload, received_ms, claim)
-    return Record(device, kind, low, record, received_ms)
+        return _bad_topic(topic, payload, received_ms, error)
+    try:
+        if stream == "state":
+            state = messages.parse_state(payload)
+            heard_ms = _heard_ms(state, received_ms) if retained else received_ms
+            return State(device, state, heard_ms, retained)
+        low, record = records.unwrap(payload)
+    except WireError as error:
+        return refuse(topic, payload, received_ms, BAD_FRAME, str(error))
+    if (record["kind"] == "result") != (stream == "result"):
+        reason = f"a record of kind {record['kind']} on the topic up/{stream}"
+        return refuse(topic, payload, received_ms, WRONG_KIND, reason)
+    return Record(device, stream, low, record, received_ms)
 
 
 def read_bulk(topic: str, payload: bytes, received_ms: int) -> Batch | Refused:
     """Check a batch of fixes or readings."""
-    device, _, stream = topics.parse(topic)
+    try:
+        device, stream = _origin(topic)
+    except WireError as error:
+        return _bad_topic(topic, payload, received_ms, error)
     try:
         low, record = frames.open_envelope(payload)
         if stream == "track":
             return Batch(stream, low, TrackRow.from_record(device, record, received_ms))
         return Batch(stream, low, ReadingRow.from_record(device, record, received_ms))
     except WireError as error:
-        claim = _binary_claim(stream, payload)
-        return Refused(device, topic, str(error), payload, received_ms, claim)
+        return refuse(topic, payload, received_ms, BAD_FRAME, str(error))
 
 
-def refuse(device: str, topic: str, reason: str, payload: bytes, received_ms: int) -> Refused:
-    """Refuse a message for a reason outside of its bytes, such as an unknown device."""
-    _, _, kind = topics.parse(topic)
-    if kind in ("track", "reading"):
-        claim = _binary_claim(kind, payload)
+def refuse(topic: str, payload: bytes, received_ms: int, code: str, reason: str) -> Refused:
+    """Refuse a message whose topic is in order."""
+    device, stream = _origin(topic)
+    if stream == "state":
+        claim = None
+    elif stream in ("track", "reading"):
+        claim = _binary_claim(device, stream, payload)
     else:
-        claim = None if kind == "state" else _json_claim(kind, payload)
-    return Refused(device, topic, reason, payload, received_ms, claim)
+        claim = _json_claim(device, stream, payload)
+    return Refused(device, stream, topic, code, reason, payload, received_ms, claim)
 
 
-def _binary_claim(stream: str, payload: bytes) -> tuple[str, int, int, int, int] | None:
-    try:
-        low, record = frames.open_envelope(payload)
-        header = frames.header(record)
-    except WireError:
+@lru_cache(_TOPICS_REMEMBERED_MAX)
+def _origin(topic: str) -> tuple[str, str]:
+    """Return (device, stream) of a topic up; WireError for any other topic."""
+    device, way, kind = topics.parse(topic)
+    if way != "up":
+        raise WireError(f"topic {topic[:80]!r} is not said by a device")
+    return device, kind
+
+
+def _bad_topic(topic: str, payload: bytes, received_ms: int, error: WireError) -> Refused:
+    # The broker lets a device publish under its certificate's name only: such a certificate was
+    # never issued by `provisioning`, or a service plays device.
+    return Refused("?", "?", topic, BAD_TOPIC, str(error), payload, received_ms)
+
+
+def _heard_ms(state: Json, received_ms: int) -> int:
+    """When a state that the broker had kept was said: now at the latest."""
+    if state.get("clock") in ("gnss", "server"):
+        return min(int(state["at"]), received_ms)
+    return received_ms
+
+
+def _binary_claim(device: str, stream: str, payload: bytes) -> Claim | None:
+    if len(payload) < _HEADER.size:
         return None
-    return stream, header.epoch, header.seq, header.seq + header.count - 1, low
+    low, _version, _kind, epoch, seq, count, _clock = _HEADER.unpack_from(payload)
+    if seq < 1 or count < 1 or seq + count - 1 > frames.U32_MAX:
+        return None
+    # A low that cannot be says nothing.
+    return Claim(device, epoch, stream, seq, seq + count - 1, low if 1 <= low <= seq else 1)
 
 
-def _json_claim(stream: str, payload: bytes) -> tuple[str, int, int, int, int] | None:
+def _json_claim(device: str, stream: str, payload: bytes) -> Claim | None:
     try:
         message = json.loads(payload[:_MESSAGE_BYTES_MAX])
         record = message["record"]
-        low, epoch, seq = message["low"], record["epoch"], record["seq"]
-    except (ValueError, TypeError, KeyError, RecursionError):
+        low, epoch, seq = message.get("low"), record["epoch"], record["seq"]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    if not all(type(value) is int and 0 <= value <= frames.U32_MAX for value in (low, epoch, seq)):
+    if not all(type(value) is int and 0 <= value <= frames.U32_MAX for value in (epoch, seq)):
         return None
-    return (stream, epoch, seq, seq, low) if 1 <= low <= seq else None
+    if seq < 1:
+        return None
+    low_is_known = type(low) is int and 1 <= low <= seq
+    return Claim(device, epoch, stream, seq, seq, low if low_is_known else 1)

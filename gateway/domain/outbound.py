@@ -1,11 +1,19 @@
-"""Turns ledger rows into messages for devices."""
+"""Turns ledger rows into messages for devices, and decides what a wearer must be told again."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from wire_protocol import messages, topics
 
+Json = dict[str, Any]
 
-def message_of(command: dict[str, Any]) -> tuple[str, bytes]:
+# How far an SOS has come on the wearer's screen. Of what the command room says of it, what stands
+# above that is told again.
+_SHOWN = {"open": 0, "sent": 0, "stored": 0, "taken": 1, "help": 2}
+_SAID = {"taken": 1, "help": 2, "closed": 3}
+
+
+def message_of(command: Json) -> tuple[str, bytes]:
     """Return (topic, payload) of a ledger row.
 
     Raises:
@@ -28,21 +36,45 @@ def message_of(command: dict[str, Any]) -> tuple[str, bytes]:
     return topics.down(device, kind), payload
 
 
-# How far an SOS has come on the wearer's screen; a case further on than that is told again.
-_SHOWN = {"open": 0, "sent": 0, "stored": 0, "taken": 1, "help": 2}
-
-
-def status_to_repeat(state: dict[str, Any], case: dict[str, Any] | None) -> str | None:
-    """Return the sos_status that a device does not show yet, None when it shows the truth.
+def status_to_repeat(state: Json, case: Json | None, said: Iterable[Json]) -> Json | None:
+    """Return the sos_status that a device does not show yet; None when it shows the truth.
 
     Args:
         state: What the device says of itself.
-        case: The case of that incident, None when there is none.
+        case: The case that its SOS belongs to, None when there is none.
+        said: Bodies of the sos_status rows for its incident.
+
+    Returns:
+        The fields of `messages.make_sos_status`: epoch, incident, status, by, at.
     """
-    if state.get("sos") is None or case is None:
+    sos = state.get("sos")
+    if sos is None or case is None:
         return None
+    furthest = max(said, key=lambda body: (_SAID[body["status"]], body["at"]), default=None)
+    if furthest is None or _SAID[furthest["status"]] < _SAID.get(case["status"], 0):
+        # A further press in a case that was taken before: the wearer must learn of it.
+        furthest = _of_case(state["epoch"], sos["incident"], case)
+    if furthest is None or _SAID[furthest["status"]] <= _SHOWN[sos["shown"]]:
+        return None
+    return furthest
+
+
+def shows(state: Json, body: Json) -> bool:
+    """Tell whether a device that sent this state has taken in an sos_status."""
+    sos = state.get("sos")
+    if state["epoch"] != body["epoch"] or sos is None or sos["incident"] != body["incident"]:
+        return bool(body["status"] == "closed")
+    return _SHOWN[sos["shown"]] >= _SAID[body["status"]]
+
+
+def _of_case(epoch: int, incident: int, case: Json) -> Json | None:
     if case["status"] == "closed":
-        return "closed"
-    if case["status"] == "taken" and _SHOWN[state["sos"]["shown"]] < 1:
-        return "taken"
-    return None
+        by, at_ms = case["closed_by"], case["closed_ms"]
+    elif case["status"] == "taken":
+        by, at_ms = case["taken_by"], case["taken_ms"]
+    else:
+        return None
+    return {
+        "epoch": epoch, "incident": incident, "status": case["status"], "by": by or "",
+        "at": at_ms or 0,
+    }  # fmt: skip

@@ -1,84 +1,133 @@
-"""When a receipt for tracks and readings goes out (ADR 0002): one for several batches.
+"""When tracks and readings are receipted (ADR 0002): one receipt for several batches.
 
-A receipt costs about as much as a batch on a mobile link, so it waits until it covers enough.
-Events and results never wait: this policy is not asked for them.
+A receipt costs about as much as a batch on a mobile link, and moving a cursor about as much as
+storing a batch, so both wait until they cover enough (ADR 0021). Events and results never wait:
+this policy is not asked for them.
 """
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
+
+from gateway.domain.inbound import Claim
 
 BATCHES_PER_RECEIPT = 4
 # The longest a device waits; its resend timer for tracks (600 s) is longer.
-WAIT_MS_MAX = 240_000
+WAIT_S_MAX = 240
+# Streams that are remembered, of ten districts; who is forgotten is receipted at once.
+STREAMS_MAX = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What is to be receipted now: the claims whose cursors move, of one device and epoch."""
+
+    device: str
+    epoch: int
+    claims: list[Claim]
 
 
 @dataclass(slots=True)
 class _Pending:
     epoch: int
-    streams: dict[str, list[int]] = field(default_factory=dict)
-    batches: int = 0
-    since_ms: int = 0
-    urgent: bool = False
+    since_s: float
+    claims: list[Claim] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """One receipt to send: for each stream `[upto, single...]`."""
-
-    device: str
+@dataclass(slots=True)
+class _Receipted:
     epoch: int
-    streams: dict[str, list[int]]
+    upto: int
+    singles: frozenset[int]
 
 
 class ReceiptPolicy:
-    """What is committed and not yet receipted, by device; bounded by the number of devices."""
+    """What is committed and not yet receipted, by device. Times are monotonic seconds."""
 
     def __init__(self) -> None:
-        self._pending: dict[str, _Pending] = {}
+        self._pending: OrderedDict[str, _Pending] = OrderedDict()  # The oldest first.
+        self._ready: dict[str, None] = {}
         self._eager: set[str] = set()
+        self._receipted: dict[tuple[str, str], _Receipted] = {}
         self._fresh: set[str] = set()
+        self._replaced: list[Due] = []
 
     def connected(self, device: str) -> None:
         """A new connection of the device began: its first batch is receipted at once."""
         self._fresh.add(device)
 
-    def sos_is_open(self, device: str, is_open: bool) -> None:
+    def sos_is_open(self, device: str, *, is_open: bool) -> None:
         """While an SOS is open nothing of its device waits."""
-        (self._eager.add if is_open else self._eager.discard)(device)
+        if is_open:
+            self._eager.add(device)
+            if device in self._pending:
+                self._ready[device] = None
+        else:
+            self._eager.discard(device)
 
-    def committed(  # noqa: PLR0913 - the facts of one commit
-        self, device: str, epoch: int, stream: str, cursor: list[int], *,
-        batches: int, duplicate: bool, now_ms: int,
-    ) -> None:  # fmt: skip
-        """Note committed batches of one stream.
+    def committed(self, claim: Claim, now_s: float, *, at_once: bool = False) -> bool:
+        """Note a batch that is stored, or refused for good; True when it was stored before.
 
         Args:
-            device: Whose they are.
-            epoch: Of its journal; a new one replaces what was pending of the old.
-            stream: track or reading.
-            cursor: `[upto, single...]` after the commit.
-            batches: How many messages this covers.
-            duplicate: One of them was stored before, so a receipt of ours was lost.
-            now_ms: The time of this commit.
+            claim: Its place in its stream.
+            now_s: The time of this commit.
+            at_once: Do not wait with its receipt.
         """
+        device = claim.device
         pending = self._pending.get(device)
-        if pending is None or pending.epoch != epoch:
-            pending = self._pending[device] = _Pending(epoch, since_ms=now_ms)
-        pending.streams[stream] = cursor
-        pending.batches += batches
-        pending.urgent |= duplicate or device in self._eager or device in self._fresh
-        self._fresh.discard(device)
+        if pending is not None and pending.epoch != claim.epoch:
+            # A new journal: what is pending of the old one is receipted for itself.
+            self._replaced.append(Due(device, pending.epoch, pending.claims))
+            del self._pending[device]
+            pending = None
+        if pending is None:
+            pending = self._pending[device] = _Pending(claim.epoch, now_s)
+        known = self._receipted.get((device, claim.stream))
+        duplicate = _is_known(claim, known) or claim in pending.claims[:BATCHES_PER_RECEIPT]
+        pending.claims.append(claim)
+        if (
+            at_once
+            or duplicate
+            or known is None
+            or device in self._fresh
+            or device in self._eager
+            or len(pending.claims) >= BATCHES_PER_RECEIPT
+        ):
+            self._ready[device] = None
+            self._fresh.discard(device)
+        return duplicate
 
-    def due(self, now_ms: int) -> list[Receipt]:
-        """Take out every receipt that should go now."""
-        ready = [
-            device
-            for device, pending in self._pending.items()
-            if pending.urgent
-            or pending.batches >= BATCHES_PER_RECEIPT
-            or not 0 <= now_ms - pending.since_ms < WAIT_MS_MAX  # also after a clock step
-        ]
-        receipts = []
-        for device in ready:
-            pending = self._pending.pop(device)
-            receipts.append(Receipt(device, pending.epoch, pending.streams))
-        return receipts
+    def due(self, now_s: float) -> list[Due]:
+        """Take out everything that is to be receipted now."""
+        for device, pending in self._pending.items():
+            if now_s - pending.since_s < WAIT_S_MAX:
+                break
+            self._ready[device] = None
+        return self._take(list(self._ready))
+
+    def all(self) -> list[Due]:
+        """Take out everything: this gateway ends."""
+        return self._take(list(self._pending))
+
+    def receipted(self, key: tuple[str, int, str], upto: int, singles: list[int]) -> None:
+        """Note where the cursor of (device, epoch, stream) stands after a receipt."""
+        if len(self._receipted) >= STREAMS_MAX:
+            self._receipted.clear()
+        device, epoch, stream = key
+        self._receipted[device, stream] = _Receipted(epoch, upto, frozenset(singles))
+
+    def _take(self, devices: list[str]) -> list[Due]:
+        found, self._replaced = self._replaced, []
+        for device in devices:
+            pending = self._pending.pop(device, None)
+            if pending is not None:
+                found.append(Due(device, pending.epoch, pending.claims))
+        self._ready.clear()
+        return found
+
+
+def _is_known(claim: Claim, known: _Receipted | None) -> bool:
+    return (
+        known is not None
+        and known.epoch == claim.epoch
+        and (claim.last <= known.upto or claim.first in known.singles)
+    )
