@@ -121,16 +121,18 @@ def store_result(session: Session, device: str, record: Json, received_ms: int) 
 
 
 def store_state(session: Session, device: str, state: Json, received_ms: int) -> Json | None:
-    """Store a device's last state and return it merged; None when it is older than what is known.
+    """Store a device's last state and return it merged; None when it says nothing new.
 
-    A last will carries no more than "offline": what was known before stays known.
+    A last will carries no more than "offline": what was known before stays known. Every gateway
+    hears every state, and hears it again after each reconnect, since the broker keeps it: what is
+    stored already must not look as if it had been said just now.
     """
     one_at_a_time(session, device)
     row = session.get(DeviceState, device, with_for_update=True)
     if row is None:
         row = DeviceState(device=device, state={}, epoch=0, boot=0, connection=0)
         session.add(row)
-    elif _is_older(state, row):
+    elif _is_older(state, row) or _is_stored(state, row):
         return None
     row.epoch, row.boot, row.connection = state["epoch"], state["boot"], state["connection"]
     row.online = state["online"]
@@ -155,6 +157,17 @@ def _is_older(state: Json, row: DeviceState) -> bool:
     if not row.online:
         return True
     return int(state["uptime_s"]) < int(row.state.get("uptime_s", 0))
+
+
+def _is_stored(state: Json, row: DeviceState) -> bool:
+    """Tell whether a state is the stored one, word by word."""
+    if (row.epoch, row.boot, row.connection) != (
+        state["epoch"],
+        state["boot"],
+        state["connection"],
+    ):
+        return False
+    return all(name in row.state and row.state[name] == said for name, said in state.items())
 
 
 def quarantine(
