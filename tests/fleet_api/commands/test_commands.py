@@ -76,12 +76,18 @@ def test_the_same_key_sends_once(as_user, registry, audited):
     assert len(audited("message.send")) == 1
 
 
-def test_the_same_key_at_the_same_time_sends_once(as_user, registry):
+def test_the_same_key_at_the_same_time_sends_once(as_user, registry, audited):
     body = {"text": "come", "idempotency_key": "key-1"}
     ids: list[str] = []
+    statuses: list[int] = []
+    barrier = threading.Barrier(10)
 
     def send() -> None:
-        ids.append(as_user("operator").post("/devices/t-east-1/messages", body).json()["id"])
+        browser = as_user("operator")
+        barrier.wait()
+        answer = browser.post("/devices/t-east-1/messages", body)
+        ids.append(answer.json()["id"])
+        statuses.append(answer.status_code)
 
     threads = [threading.Thread(target=send) for _ in range(10)]
     for thread in threads:
@@ -89,7 +95,8 @@ def test_the_same_key_at_the_same_time_sends_once(as_user, registry):
     for thread in threads:
         thread.join()
     assert len(set(ids)) == 1
-    assert len(ids) == 10
+    assert sorted(statuses) == [200] * 9 + [201]
+    assert len(audited("message.send")) == 1
     assert len(ledger(registry)) == 1
 
 
