@@ -16,9 +16,12 @@ _RESTART_DELAY_S = 10  # An application that fails at once must not wear out the
 def _run() -> None:
     try:
         from board import open_board
+
+        # First, because a board may hold memory for what the application needs later.
+        board = open_board()
         from device.start import run
 
-        run(open_board())
+        run(board)
         print("main: the application ended by itself")
     except Exception as error:  # noqa: BLE001 - the outermost loop: anything is better than a dead terminal
         sys.print_exception(error)

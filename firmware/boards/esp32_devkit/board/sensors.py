@@ -29,5 +29,5 @@ class Sensors:
             return self._switches[name].value()
         if name in self._analog:
             adc, (multiplier, divisor, offset) = self._analog[name]
-            return adc.read_uv() // 1000 * multiplier // divisor + offset
+            return pins.millivolts(adc) * multiplier // divisor + offset
         return None
