@@ -26,6 +26,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from storage.errors import StorageError, StoreAway
+from storage.registry.bounded import bound_waits
 
 # A writer holds the lock for one commit, a few ms; ten seconds of waiting means trouble.
 LOCK_WAIT_S = 10
@@ -135,7 +136,7 @@ def _engine(url: str, wait_s: int = LOCK_WAIT_S) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     if backend == "postgresql":
-        return create_engine(
+        engine = create_engine(
             url,
             pool_size=POOL_CONNECTIONS_MAX,
             pool_pre_ping=True,
@@ -146,6 +147,8 @@ def _engine(url: str, wait_s: int = LOCK_WAIT_S) -> Engine:
                 **_POSTGRESQL_ALIVE,
             },
         )
+        bound_waits(engine, 2 * wait_s)
+        return engine
     raise StorageError(f"a registry is sqlite:///... or postgresql+psycopg://..., not {backend}")
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import event, select, text
 from storage.errors import StorageError, StoreAway
 from storage.registry.ingest import quarantine, store_event
 from storage.registry.models import Event
-from storage.registry.session import migrate, open_registry
+from storage.registry.session import POSTGRESQL_CONNECT_WAIT_S, migrate, open_registry
 from storage.telemetry.sqlite import SqliteTelemetry
 from tests.storage.batches import NOON_MS, fleet_rows, sos_record, track_row
 from tests.storage.postgres_server import PostgresServer
@@ -41,6 +41,7 @@ def own_postgres():
     server.create()
     server.start()
     yield server
+    server.thaw()
     server.remove()
 
 
@@ -145,6 +146,42 @@ def test_postgresql_that_goes_in_the_middle_stores_nothing_of_it(own_postgres):
     own_postgres.start()
     assert seqs(registry) == []
     assert press(registry).case_opened
+    registry.close()
+
+
+def test_a_frozen_postgresql_is_away_after_a_bounded_wait(own_postgres):
+    url = own_postgres.new_database()
+    migrate(url)
+    registry = open_registry(url, wait_s=WAIT_S)
+    press(registry, 1)
+    own_postgres.freeze()
+    started_s = time.monotonic()
+    with pytest.raises(StoreAway, match=r"no answer|timeout"):
+        press(registry, 2)
+    assert time.monotonic() - started_s < 2 * WAIT_S + POSTGRESQL_CONNECT_WAIT_S + 3
+    own_postgres.thaw()
+    press(registry, 3)
+    assert 3 in seqs(registry)
+    assert 2 not in seqs(registry)
+    registry.close()
+
+
+def test_postgresql_that_freezes_in_the_middle_is_away_too(own_postgres):
+    url = own_postgres.new_database()
+    migrate(url)
+    registry = open_registry(url, wait_s=WAIT_S)
+
+    def freeze_before_the_commit():
+        with registry.begin() as session:
+            store_event(session, "t-0001", sos_record(), NOON_MS)
+            own_postgres.freeze()
+
+    with pytest.raises(StoreAway, match="no answer"):
+        freeze_before_the_commit()
+    own_postgres.thaw()
+    # Whether the commit went through nobody can tell; sent again, it is there once.
+    press(registry)
+    assert seqs(registry) == [1]
     registry.close()
 
 
