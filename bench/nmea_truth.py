@@ -1,4 +1,4 @@
-"""What gpsd made of each log of ../shared/nmea, and how the firmware's fixes compare."""
+"""What gpsd made of each log of tests/recorded/nmea, and how the firmware's fixes compare."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-LOGS = REPOSITORY.parent / "shared" / "nmea"
+LOGS = REPOSITORY / "tests" / "recorded" / "nmea"
 FEED = Path(__file__).with_name("nmea_feed.py")
 
 

@@ -1,6 +1,6 @@
 """`python -m bench.wire`: bytes a fix of the payload, and time, beside other formats.
 
-On the walking track of ../shared/tracks and on a generated walk, in batches of 12 and 60, with
+On the walking track of tests/recorded and on a generated walk, in batches of 12 and 60, with
 time, speed, course and accuracy, lossless at 1e-6 degree. Times are ratios to JSON in the same
 run. What MQTT, TLS and TCP add is measured at the socket by bench/wire_socket.py. JSON on the last
 line and in bench/results/wire.json.

@@ -11,7 +11,7 @@ from pathlib import Path
 from wire_protocol.track import Fix
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-RECORDED = REPOSITORY.parent / "shared" / "tracks" / "cerknicko-jezero.gpx"
+RECORDED = REPOSITORY / "tests" / "recorded" / "tracks" / "cerknicko-jezero.gpx"
 EARTH_M_PER_DEGREE = 111_320
 _POINT = re.compile(r'<trkpt lat="([^"]+)" lon="([^"]+)">.*?<time>([^<]+)</time>', re.DOTALL)
 
