@@ -1,6 +1,7 @@
 """A real installation for tests and benches: certificates, broker, stores, gateway processes."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -26,14 +27,14 @@ _given: set[int] = set()
 
 
 def free_port() -> int:
-    """A port that nobody has now, and that this process gave to nobody before."""
+    """A port that nobody listens on, below those that outgoing connections are given."""
     while True:
+        port = random.randrange(15_000, 32_000)
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port not in _given:
-            _given.add(port)
-            return port
+            if port in _given or probe.connect_ex(("127.0.0.1", port)) == 0:
+                continue
+        _given.add(port)
+        return port
 
 
 def wait_for(claim: Callable[[], object], timeout_s: float = 20.0, what: str = "") -> object:
