@@ -165,18 +165,18 @@ def positions(device: str, record: bytes, clock: int, received_ms: int) -> list[
     name = clocks.name(clock)
     # Column by column: a track of two hours is 1,440 fixes, and somebody waits for it.
     times, lats, lons, speeds, courses, accuracies = zip(*batch.fixes, strict=True)
-    lates: Iterable[bool] = repeat(False)
+    are_late: Iterable[bool] = repeat(False)
     if not clock:
         shift_ms = received_ms - times[-1]
         times = tuple([at_ms + shift_ms for at_ms in times])
     elif received_ms - times[0] > POSITION_LATE_AFTER_MS:
-        lates = [received_ms - at_ms > POSITION_LATE_AFTER_MS for at_ms in times]
+        are_late = [received_ms - at_ms > POSITION_LATE_AFTER_MS for at_ms in times]
     return list(
         map(
             Position._make,
             zip(
                 repeat(device), times, lats, lons, speeds, courses, accuracies, repeat(name),
-                repeat(received_ms), repeat(batch.epoch), count(batch.seq), lates,
+                repeat(received_ms), repeat(batch.epoch), count(batch.seq), are_late,
                 strict=False,
             ),
         )
