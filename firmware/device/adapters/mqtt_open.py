@@ -30,7 +30,7 @@ async def open_wire(wire, board, keepalive_s: int, will: bytes, packet_id: int) 
     await board.network_up()
     # getaddrinfo inside blocks; with an address instead of a name it does not ask anyone.
     raw, _ = await asyncio.open_connection(config["broker_host"], config["broker_port"])
-    wire.stream = raw
+    wire.stream = wire.raw = raw
     # Small packets one after the other must not wait for each other's acknowledgement.
     raw.s.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
     wrapped = _context(board).wrap_socket(

@@ -6,6 +6,7 @@ from device.domain import mqtt_packets as packets
 from device.errors import PeerError
 
 WRITE_MS = 15_000
+_NOTHING = bytearray(0)
 USUAL_BYTES = 512  # Packets up to this long share one buffer; a longer one has its own.
 
 
@@ -14,12 +15,13 @@ class Wire:
 
     Attributes:
         stream: The asyncio stream, None when closed.
+        raw: The stream of the socket below it.
         sent_ms: Uptime of the last packet of ours.
         heard_ms: Uptime of the last packet of the broker's.
     """
 
     def __init__(self, uptime_ms) -> None:
-        self.stream = None
+        self.stream = self.raw = None
         self.sent_ms = self.heard_ms = 0
         self._uptime_ms = uptime_ms
         self._buffer = memoryview(bytearray(USUAL_BYTES))
@@ -40,6 +42,7 @@ class Wire:
             OSError: The broker has closed the connection.
         """
         view = self._buffer
+        await asyncio.sleep_ms(0)  # Others have their turn, however many packets are there.
         await self._fill(view[:2])
         first, size, shift = view[0], view[1] & 0x7F, 0
         while view[1] & 0x80:
@@ -58,7 +61,7 @@ class Wire:
 
     def close(self) -> None:
         """End the connection, if there is one."""
-        stream, self.stream = self.stream, None
+        stream, self.stream, self.raw = self.stream, None, None
         if stream is not None:
             try:
                 stream.s.close()
@@ -68,8 +71,13 @@ class Wire:
     async def _fill(self, view: memoryview) -> None:
         start = 0
         while start < len(view):
-            count = await self.stream.readinto(view[start:])
+            # TLS may hold bytes that the socket no longer has: it is asked before the socket is.
+            count = self.stream.s.readinto(view[start:])
             if count == 0:
                 raise OSError("closed by the broker")
-            if count:  # None: the bytes that came were TLS's own.
+            if count:
                 start += count
+            else:
+                # Reads nothing, but not before there is something to read. Waiting for TLS itself
+                # would do, too: on a host MicroPython then looks a thousand times a second.
+                await self.raw.readinto(_NOTHING)
