@@ -48,6 +48,9 @@ TESTS = (
     Bundle("faketime", ("libfaketime",), (("faketime", "usr/lib/*/faketime/libfaketime.so.1"),)),
     Bundle("mosquitto-clients", ("mosquitto-clients",),
            tuple((name, f"usr/bin/{name}") for name in ("mosquitto_pub", "mosquitto_sub"))),
+    # The broker as the next Debian has it (2.0.21): its configuration must mean the same there.
+    Bundle("mosquitto-trixie", ("mosquitto",), (("mosquitto-trixie", "usr/sbin/mosquitto"),),
+           "trixie", "amd64"),
     # 0.3 MB a process, for big runs; objects of the 32-bit build have exactly the chip's size.
     Bundle("micropython-1.25", ("micropython",), (("micropython-1.25", "usr/bin/micropython"),),
            "trixie", "amd64"),

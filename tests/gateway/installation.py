@@ -18,7 +18,7 @@ from sqlalchemy import select
 from provisioning.authority import Authority, DeviceIdentity
 from storage.registry import Registry, migrate, open_registry
 from storage.registry.models import Device
-from xunhu.broker import Listeners, answers, broker_command
+from xunhu.broker import Listeners, answers, broker_command, mosquitto_program
 
 START_S_MAX = 30.0
 
@@ -123,10 +123,15 @@ class Installation:
     """Everything below one folder; nothing runs before it is started."""
 
     def __init__(
-        self, home: Path, authority: Authority | None = None, more_rules: str = ""
+        self,
+        home: Path,
+        authority: Authority | None = None,
+        more_rules: str = "",
+        mosquitto: str | None = None,
     ) -> None:
         self.home = home
         self._more_rules = more_rules
+        self._mosquitto = mosquitto
         home.mkdir(parents=True, exist_ok=True)
         self.authority = authority or Authority.open(home)
         self.registry_url = f"sqlite:///{home / 'registry.sqlite'}"
@@ -160,7 +165,10 @@ class Installation:
         with (self.home / "broker" / "services.acl").open("a") as rules:
             rules.write(self._more_rules)
         with (self.home / "broker.log").open("ab") as log:
-            self.broker = subprocess.Popen(command.arguments, stdout=log, stderr=log)
+            arguments = list(command.arguments)
+            if self._mosquitto is not None:
+                arguments[arguments.index(mosquitto_program())] = self._mosquitto
+            self.broker = subprocess.Popen(arguments, stdout=log, stderr=log)
         wait_for(self._broker_answers, START_S_MAX, f"a broker: {self.home / 'broker.log'}")
 
     def _broker_answers(self) -> bool:

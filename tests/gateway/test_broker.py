@@ -8,6 +8,7 @@ import socket
 import ssl
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,18 @@ from tests.gateway.fake_device import FakeDevice
 from tests.gateway.installation import Installation, wait_for, write_identity
 
 UP = "xh/1/+/up/+"
+NEXT = Path(__file__).parents[2] / ".tools" / "bin" / "mosquitto-trixie"
+
+
+@pytest.fixture(params=["this Debian's", "the next Debian's"])
+def installation(request, tmp_path: Path, authority: Authority) -> Iterator[Installation]:
+    """The same rules on both versions of mosquitto that are in use."""
+    program = None if request.param == "this Debian's" else str(NEXT)
+    assert program is None or NEXT.exists(), "missing: python3 tools/debs.py test"
+    made = Installation(tmp_path / "home", authority, mosquitto=program)
+    made.start_broker()
+    yield made
+    made.stop()
 
 
 class Client:
