@@ -50,7 +50,8 @@ def accounts(home: Path) -> dict[str, Account]:
     found: dict[str, Account] = {}
     for path in sorted((home / "devices").glob("*/witness.jsonl")):
         account = found[path.parent.name] = Account(path.parent.name)
-        for line in path.read_text().splitlines():
+        # The device may be writing its last line right now.
+        for line in path.read_text().rpartition("\n")[0].splitlines():
             _note(account, json.loads(line))
     with sqlite3.connect(home / "telemetry.sqlite") as telemetry:
         for stream in ("track", "reading"):

@@ -122,7 +122,7 @@ class Installation:
 
     def online(self) -> int:
         """How many devices are online."""
-        return sum(device["online"] for device in self.items("/devices"))
+        return sum(device["online"] is True for device in self.items("/devices"))
 
     def xunhu(self, *arguments: str) -> str:
         """Run the command line and return what it printed."""

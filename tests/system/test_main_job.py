@@ -191,6 +191,26 @@ def test_without_sound_the_console_says_so_in_red(browser, installation):
     context.close()
 
 
+def test_a_terminal_on_duty_without_a_link_is_shown_unprotected(installation, page):
+    row = page.locator("[data-test=device-list] li[data-device=t-0003]")
+    expect(row.locator("[data-flag=unprotected]")).to_have_count(0)
+    installation.xunhu("link", "t-0003", "down")
+    expect(row.locator("[data-flag=unprotected]")).to_be_visible(timeout=20_000)
+    expect(row).to_have_attribute("data-online", "false")
+    installation.xunhu("link", "t-0003", "up")
+    expect(row.locator("[data-flag=unprotected]")).to_have_count(0, timeout=60_000)
+
+
+def test_everything_is_there_in_chinese_too(installation, page):
+    page.locator("[data-test=language]").click()
+    expect(page.locator("[data-test=live]")).to_have_text("实时")
+    expect(page.locator("[data-test=sign-out]")).to_have_text("退出登录")
+    page.locator("[data-test=device-list] li[data-device=t-0001] button").click()
+    expect(page.locator("[data-test=device-panel]")).to_contain_text("电池")
+    page.locator("[data-test=language]").click()
+    expect(page.locator("[data-test=live]")).to_have_text("Live")
+
+
 def test_a_dead_gateway_is_said_and_everything_comes_back(installation, page):
     installation.kill("gateway-1")
     installation.kill("broker")
