@@ -6,7 +6,8 @@ A request that InfluxDB refuses is split until the culprit is found; everything 
 
 import json
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -29,6 +30,8 @@ from storage.telemetry.interface import Position, ReadingPoint, ReadingRow, Stat
 
 # About 0.8 MB a request: InfluxDB's own advice is 5,000 lines or more.
 LINES_AT_ONCE_MAX = 6000
+# One is put together while another is on its way; more would only wait in InfluxDB.
+REQUESTS_UNDER_WAY_MAX = 2
 # A box is read in slices, so that a long period over the whole fleet does not fill the memory.
 BOX_SLICE_MS = 600_000
 # Undated points fill 72 minutes from FOREVER on (influx_lines.UNDATED_STEP_NS).
@@ -67,16 +70,14 @@ class InfluxTelemetry:
         states: Sequence[StateRow] = (),
     ) -> None:
         """See Telemetry.write."""
-        items = [
-            *(_Item(row, track_lines(row)) for row in tracks),
-            *(_Item(row, reading_lines(row)) for row in readings),
-            *(_Item(row, [state_line(row)]) for row in states),
-        ]
+        items = chain(
+            (_Item(row, track_lines(row)) for row in tracks),
+            (_Item(row, reading_lines(row)) for row in readings),
+            (_Item(row, [state_line(row)]) for row in states),
+        )
         with self._writing:
             self._last.prepare()
-            refused: list[tuple[object, str]] = []
-            for part in _parts(items):
-                self._store(part, refused)
+            refused = self._store(items)
             culprits = {id(row) for row, _ in refused}
             self._last.advance(
                 [row for row in tracks if id(row) not in culprits],
@@ -164,20 +165,20 @@ class InfluxTelemetry:
         """Let the connection go."""
         self._link.close()
 
-    def _store(self, items: list[_Item], refused: list[tuple[object, str]]) -> None:
-        """Write items; those that InfluxDB will never take end up in `refused`.
+    def _store(self, items: Iterable[_Item]) -> list[tuple[object, str]]:
+        """Write items; return those that InfluxDB will never take, each with its reason.
 
-        A refused request may have stored some of its lines; writing them again changes nothing.
+        The next request is put together while InfluxDB works on the one before.
         """
-        try:
-            self._link.write([line for item in items for line in item.lines])
-        except PointsRefusedError as error:
-            if len(items) == 1:
-                refused.append((items[0].row, f"InfluxDB: {error}"))
-                return
-            middle = len(items) // 2
-            self._store(items[:middle], refused)
-            self._store(items[middle:], refused)
+        refused: list[tuple[object, str]] = []
+        under_way: deque[tuple[list[_Item], Callable[[], None]]] = deque()
+        for part in _parts(items):
+            if len(under_way) == REQUESTS_UNDER_WAY_MAX:
+                _settle(self._link, *under_way.popleft(), refused)
+            under_way.append((part, self._link.start(_lines(part))))
+        while under_way:
+            _settle(self._link, *under_way.popleft(), refused)
+        return refused
 
     def _named_within(
         self, from_ms: int, to_ms: int, bounds: dict[str, tuple[int, int]]
@@ -260,11 +261,36 @@ _OLD_UNDATED = """
 """
 
 
+def _settle(
+    link: InfluxLink,
+    items: list[_Item],
+    written: Callable[[], None],
+    refused: list[tuple[object, str]],
+) -> None:
+    """Wait for a request; one that is refused is split until the culprit stands alone.
+
+    A refused request may have stored some of its lines; writing them again changes nothing.
+    """
+    try:
+        written()
+    except PointsRefusedError as error:
+        if len(items) == 1:
+            refused.append((items[0].row, f"InfluxDB: {error}"))
+            return
+        middle = len(items) // 2
+        for half in (items[:middle], items[middle:]):
+            _settle(link, half, link.start(_lines(half)), refused)
+
+
+def _lines(items: list[_Item]) -> list[str]:
+    return [line for item in items for line in item.lines]
+
+
 def _time(at_ms: int) -> str:
     return f"time(v: {at_ms * 1_000_000})"
 
 
-def _parts(items: list[_Item]) -> Iterator[list[_Item]]:
+def _parts(items: Iterable[_Item]) -> Iterator[list[_Item]]:
     """Cut items into requests of at most LINES_AT_ONCE_MAX lines, or of one item."""
     part: list[_Item] = []
     lines = 0

@@ -6,7 +6,7 @@ The client lives on an event loop of its own in a thread of its own; every wait 
 import asyncio
 import csv
 import threading
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -80,7 +80,11 @@ class InfluxLink:
             StoreAway: InfluxDB does not answer, or not with its own word on the lines.
             PointsRefusedError: It will never take some of them.
         """
-        self._wait(self._write("\n".join(lines)), self._wait_s)
+        self.start(lines)()
+
+    def start(self, lines: Sequence[str]) -> Callable[[], None]:
+        """Begin a write; what is returned waits for its end, and raises as `write` does."""
+        return self._begin(self._write("\n".join(lines)), self._wait_s)
 
     def query(self, flux: str) -> Iterator[dict[str, str]]:
         """Return the rows of a query, each value as InfluxDB writes it in CSV."""
@@ -100,16 +104,23 @@ class InfluxLink:
         self._loop.close()
 
     def _wait(self, answer: Coroutine[Any, Any, _Answer], wait_s: int) -> _Answer:
+        return self._begin(answer, wait_s)()
+
+    def _begin(self, answer: Coroutine[Any, Any, _Answer], wait_s: int) -> Callable[[], _Answer]:
         future = asyncio.run_coroutine_threadsafe(asyncio.wait_for(answer, wait_s), self._loop)
-        try:
-            return future.result()
-        except ApiException as error:
-            reason = f"{error.status} {error.message or error.reason}"[:_REASON_CHARACTERS_MAX]
-            if error.status in _LINES_REFUSED or (error.status == 400 and _UNPARSED in reason):
-                raise PointsRefusedError(reason) from error
-            raise StoreAway(f"InfluxDB is away: {reason}") from error
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise StoreAway(f"InfluxDB is away: {error or type(error).__name__}") from error
+
+        def result() -> _Answer:
+            try:
+                return future.result()
+            except ApiException as error:
+                reason = f"{error.status} {error.message or error.reason}"[:_REASON_CHARACTERS_MAX]
+                if error.status in _LINES_REFUSED or (error.status == 400 and _UNPARSED in reason):
+                    raise PointsRefusedError(reason) from error
+                raise StoreAway(f"InfluxDB is away: {reason}") from error
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                raise StoreAway(f"InfluxDB is away: {error or type(error).__name__}") from error
+
+        return result
 
     async def _write(self, body: str) -> None:
         api = self._open().write_api()

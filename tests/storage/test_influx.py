@@ -181,13 +181,13 @@ def test_a_stopped_influxdb_is_away_and_loses_nothing(own_influx):
 
 def test_a_frozen_influxdb_is_away_after_a_bounded_wait(own_influx):
     address = InfluxAddress.parse(own_influx.new_bucket(), own_influx.token)
-    telemetry = InfluxTelemetry(address, "1", wait_s=1)
+    telemetry = InfluxTelemetry(address, "1", wait_s=3)
     telemetry.write([track_row(seq=1)])
     own_influx.freeze()
     started_s = time.monotonic()
     with pytest.raises(StoreAway):
         telemetry.write([track_row(seq=13, at_ms=NOON_MS + 60_000)])
-    assert time.monotonic() - started_s < 3
+    assert time.monotonic() - started_s < 10
     own_influx.thaw()
     telemetry.write([track_row(seq=13, at_ms=NOON_MS + 60_000)])
     assert len(telemetry.track("t-0001", NOON_MS, NOON_MS + HOUR_MS)) == 24
