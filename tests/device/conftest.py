@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.device.device_rig import Broker, Keys, MicroPython
+from tests.device.device_rig import Broker, Keys, Listener, MicroPython
 from tests.wire_protocol.interpreters import micropythons
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -47,3 +47,11 @@ def broker(keys: Keys, tmp_path: Path) -> Broker:
     broker.start()
     yield broker
     broker.kill()
+
+
+@pytest.fixture
+def listener(broker: Broker) -> Listener:
+    """Return a client that hears everything on the broker."""
+    listener = Listener(broker.plain_port)
+    yield listener
+    listener.close()

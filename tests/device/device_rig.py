@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import paho.mqtt.client as mqtt
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -229,3 +230,52 @@ def wait_for(condition: Any, what: str, patience_s: float = PATIENCE_S) -> None:
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Listener:
+    """A client on the broker's plain listener that hears and says everything."""
+
+    def __init__(self, port: int) -> None:
+        self.heard: list[tuple[str, bytes]] = []
+        self._came = threading.Condition()
+        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+        self._client.on_message = self._on_message
+        ready = threading.Event()
+        self._client.on_subscribe = lambda *_: ready.set()
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        self._client.subscribe("xh/1/#", 1)
+        assert ready.wait(PATIENCE_S)
+
+    def close(self) -> None:
+        """Go."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def send(self, topic: str, payload: bytes, qos: int = 1) -> None:
+        """Publish, not retained."""
+        self._client.publish(topic, payload, qos)
+
+    def wait(
+        self, topic: str, payload: bytes | None = None, patience_s: float = PATIENCE_S
+    ) -> bytes:
+        """Return the next message of a topic, or the one with this payload."""
+        return self.wait_for(lambda t, p: t == topic and payload in (None, p), topic, patience_s)
+
+    def wait_for(self, wanted: Any, what: str, patience_s: float = PATIENCE_S) -> bytes:
+        """Return the payload of the first unread message that is wanted; those before it stay."""
+        deadline = time.monotonic() + patience_s
+        with self._came:
+            while True:
+                for place, (topic, payload) in enumerate(self.heard):
+                    if wanted(topic, payload):
+                        del self.heard[place]
+                        return payload
+                left = deadline - time.monotonic()
+                assert left > 0, f"waited {patience_s} s for {what}; heard {self.heard[-20:]}"
+                self._came.wait(left)
+
+    def _on_message(self, _client: Any, _userdata: Any, message: mqtt.MQTTMessage) -> None:
+        with self._came:
+            self.heard.append((message.topic, message.payload))
+            self._came.notify_all()
