@@ -5,13 +5,14 @@ A request that InfluxDB refuses is split until the culprit is found; everything 
 """
 
 import json
+import re
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from storage.errors import RowsRefused
+from storage.errors import RowsRefused, StorageError
 from storage.telemetry.influx_last import NAMED_DEVICES_MAX, LastKnown
 from storage.telemetry.influx_lines import (
     FOREVER_S,
@@ -38,6 +39,8 @@ BOX_SLICE_MS = 600_000
 _UNDATED_UNTIL_S = FOREVER_S + 4300
 _UNDATED_FROM, _UNDATED_UNTIL = "2200-01-01T00:00:00Z", "2200-01-01T02:00:00Z"
 _LONG_AGO = "1970-01-01T00:00:00Z"
+# It goes into lines and queries as it is.
+_WRITER = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
 class _Item(NamedTuple):
@@ -58,6 +61,8 @@ class InfluxTelemetry:
     def __init__(
         self, address: InfluxAddress, writer: str, *, wait_s: int = REQUEST_WAIT_S
     ) -> None:
+        if not _WRITER.fullmatch(writer):
+            raise StorageError(f"instance {writer!r}, not 1..40 of a-z, A-Z, 0-9, - and _")
         self._link = InfluxLink(address, wait_s)
         self._last = LastKnown(self._link, writer)
         self._bucket = json.dumps(address.bucket)

@@ -10,8 +10,9 @@ import json
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
+from storage.errors import StoreAway
 from storage.telemetry.influx_lines import FOREVER_NS, FOREVER_S, quoted
-from storage.telemetry.influx_link import InfluxLink
+from storage.telemetry.influx_link import InfluxLink, PointsRefusedError
 from storage.telemetry.interface import (
     Position,
     ReadingPoint,
@@ -52,7 +53,12 @@ class LastKnown:
             if before is None or is_newer(known[0], before[0]):
                 newer[key] = known
         if newer:
-            self._link.write([self._line(key, known) for key, known in newer.items()])
+            try:
+                self._link.write([self._line(key, known) for key, known in newer.items()])
+            except PointsRefusedError as error:
+                # Nothing of ours can be wrong with them: somebody else wrote `last` in another
+                # form. Nothing is receipted until that is put right.
+                raise StoreAway(f"InfluxDB takes no last known points: {error}") from error
             self._mine.update(newer)
 
     def positions(self, devices: Collection[str] | None) -> list[Position]:

@@ -10,6 +10,7 @@ import pytest
 from storage.errors import RowsRefused, StorageError, StoreAway
 from storage.settings import Settings
 from storage.telemetry.influx import LINES_AT_ONCE_MAX, InfluxTelemetry
+from storage.telemetry.influx_lines import FOREVER_NS
 from storage.telemetry.influx_link import InfluxAddress
 from storage.telemetry.open import open_telemetry
 from tests.storage.batches import NOON_MS, fleet_rows, reading_row, state_row, track_row
@@ -231,6 +232,20 @@ def test_a_wrong_address_loses_nothing_and_says_what_is_wrong(influx, wrong, sai
 def test_a_url_that_names_no_store_is_refused(url):
     with pytest.raises(StorageError):
         open_telemetry(Settings(telemetry_url=url))
+
+
+@pytest.mark.parametrize("instance", ["", "a b", "a,b", 'a"', "x" * 41])
+def test_an_instance_that_would_break_a_line_is_refused(instance):
+    settings = Settings(telemetry_url="influxdb+http://h:1?org=x&bucket=y", instance=instance)
+    with pytest.raises(StorageError, match="instance"):
+        open_telemetry(settings)
+
+
+def test_last_known_points_of_another_form_stop_receipts_and_lose_nothing(influx, open_influx):
+    url = influx.new_bucket()
+    influx.write(bucket_of(url), f"last,device=foreign row=1i {FOREVER_NS}")
+    with pytest.raises(StoreAway, match="last known"):
+        open_influx(url, "2").write([track_row()])
 
 
 def test_closing_twice_and_unused_is_no_trouble(influx):
