@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from gateway.adapters.bulk import BulkPath
 from gateway.adapters.bulk_commit import BulkCommit
+from gateway.adapters.bulk_queue import BulkQueue
 from gateway.adapters.crash_points import CrashPoints
 from gateway.adapters.directory import Directory
 from gateway.adapters.kept import Keeper
@@ -52,7 +53,13 @@ class Gateway:
         )
         directory = Directory(self._registry)
         bulk_commit = BulkCommit(self._telemetry, self._registry, directory, Keeper(self.metrics))
-        self._bulk = BulkPath(bulk_commit, self.metrics, crash_points, self._pulse)
+        self._bulk = BulkPath(
+            bulk_commit,
+            BulkQueue(self.metrics, settings.bulk_messages_max),
+            self.metrics,
+            crash_points,
+            self._pulse,
+        )
         urgent_commit = UrgentCommit(self._registry, directory, Keeper(self.metrics), self.metrics)
         self._urgent = UrgentPath(
             urgent_commit, self.metrics, crash_points, self._pulse, self._follow

@@ -7,6 +7,11 @@ from pathlib import Path
 
 from gateway.errors import GatewayError
 
+_PORT_MAX = 65535
+# Seven minutes of a district of 1,436 terminals, 15 MB; ten districts have room for as long.
+BULK_MESSAGES = 20_000
+BULK_MESSAGES_MAX = 200_000
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -16,6 +21,7 @@ class Settings:
         instance: Tells gateways apart; `gateway-<instance>` is the certificate's common name.
         broker_ca, broker_cert, broker_key: PEM files of the services listener.
         metrics_port: Prometheus on loopback; 0: none.
+        bulk_messages_max: Tracks and readings that wait in memory, each some 750 bytes.
         stop_at: A point at which the process kills itself (gateway/adapters/crash_points.py).
     """
 
@@ -29,6 +35,7 @@ class Settings:
     broker_cert: Path
     broker_key: Path
     metrics_port: int
+    bulk_messages_max: int
     stop_at: str
 
     @property
@@ -41,7 +48,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings with their defaults.
 
     Raises:
-        GatewayError: A port is no number.
+        GatewayError: A number is none, or out of its range.
     """
     home = Path(environment.get("XUNHU_HOME", "var")).absolute()
     instance = environment.get("XUNHU_INSTANCE", "1")
@@ -53,11 +60,14 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         telemetry_url=environment.get("XUNHU_TELEMETRY_URL", f"sqlite:///{home}/telemetry.sqlite"),
         telemetry_token=environment.get("XUNHU_TELEMETRY_TOKEN", ""),
         broker_host=environment.get("XUNHU_BROKER_HOST", "127.0.0.1"),
-        broker_port=_port(environment, "XUNHU_BROKER_PORT", 8884),
+        broker_port=_number(environment, "XUNHU_BROKER_PORT", 8884, _PORT_MAX),
         broker_ca=_path(environment, "XUNHU_BROKER_CA", home / "pki" / "services-ca.pem"),
         broker_cert=_path(environment, "XUNHU_BROKER_CERT", services / f"{name}.pem"),
         broker_key=_path(environment, "XUNHU_BROKER_KEY", services / f"{name}.key.pem"),
-        metrics_port=_port(environment, "XUNHU_GATEWAY_METRICS_PORT", 0),
+        metrics_port=_number(environment, "XUNHU_GATEWAY_METRICS_PORT", 0, _PORT_MAX),
+        bulk_messages_max=_number(
+            environment, "XUNHU_GATEWAY_BULK_MESSAGES_MAX", BULK_MESSAGES, BULK_MESSAGES_MAX
+        ),
         stop_at=environment.get("XUNHU_GATEWAY_STOP_AT", ""),
     )
 
@@ -66,8 +76,8 @@ def _path(environment: Mapping[str, str], name: str, default: Path) -> Path:
     return Path(environment[name]) if environment.get(name) else default
 
 
-def _port(environment: Mapping[str, str], name: str, default: int) -> int:
+def _number(environment: Mapping[str, str], name: str, default: int, highest: int) -> int:
     text = environment.get(name, str(default))
-    if not text.isdigit() or int(text) > 65535:
-        raise GatewayError(f"{name}={text!r} is no port, 0..65535")
+    if not (text.isascii() and text.isdigit()) or int(text) > highest:
+        raise GatewayError(f"{name}={text!r}, not 0..{highest}")
     return int(text)

@@ -49,9 +49,14 @@ class BulkPath:
     """Stores and receipts tracks and readings in a thread of its own."""
 
     def __init__(
-        self, commit: BulkCommit, metrics: Metrics, crash_points: CrashPoints, pulse: Pulse
+        self,
+        commit: BulkCommit,
+        queue: BulkQueue,
+        metrics: Metrics,
+        crash_points: CrashPoints,
+        pulse: Pulse,
     ) -> None:
-        self.queue = BulkQueue(metrics)
+        self.queue = queue
         self._commit = commit
         self._metrics = metrics
         self._crash = crash_points
@@ -83,6 +88,7 @@ class BulkPath:
 
     def run(self, connection: MqttConnection, live: LivePublisher) -> None:
         """Work until stopped; the body of the writer's thread."""
+        self.queue.leave_when_crowded(connection)
         while not self._stopping.is_set():
             self.queue.wait(IDLE_S)
             if 0 < len(self.queue) < TOGETHER_MAX:
@@ -99,7 +105,7 @@ class BulkPath:
 
     def _round(self, connection: MqttConnection, live: LivePublisher) -> None:
         self._pulse.beat()
-        self.queue.mind(connection)
+        self.queue.mind()
         taken = self.queue.take(TOGETHER_MAX)
         try:
             self._serve(taken, connection, live)
@@ -130,14 +136,10 @@ class BulkPath:
     ) -> None:
         crash = self._crash.reach if taken else _nothing
         crash("bulk", "received")
-        batches, refused = self._patiently(
-            "registry", connection, lambda: self._commit.read(taken)
-        )
+        batches, refused = self._patiently("registry", lambda: self._commit.read(taken))
         states = [self._states.popleft() for _ in range(len(self._states))]
         started_s = time.monotonic()
-        refused += self._patiently(
-            "telemetry", connection, lambda: self._commit.write(batches, states)
-        )
+        refused += self._patiently("telemetry", lambda: self._commit.write(batches, states))
         crash("bulk", "committed")
         with self._policy_lock:
             self._note(batches, refused)
@@ -149,7 +151,7 @@ class BulkPath:
         live.collect(self._deltas(batches))
         crash("bulk", "published")
 
-    def _patiently(self, store: str, connection: MqttConnection, act: Callable[[], _T]) -> _T:
+    def _patiently(self, store: str, act: Callable[[], _T]) -> _T:
         """Do something until its store takes it."""
         while True:
             started_s = time.monotonic()
@@ -158,7 +160,7 @@ class BulkPath:
             except StoreAway as error:
                 logger.error("%s; %d tracks and readings wait", error, len(self.queue))
             self._pulse.beat()
-            self.queue.mind(connection)
+            self.queue.mind()
             self._stopping.wait(RETRY_S)
             self._metrics.away_seconds.labels(store).inc(time.monotonic() - started_s)
             if self._stopping.is_set():
@@ -180,7 +182,7 @@ class BulkPath:
     def _receipt(
         self, due: Sequence[Due], refused: Sequence[Refused], connection: MqttConnection
     ) -> None:
-        cursors = self._patiently("registry", connection, lambda: self._commit.move(due, refused))
+        cursors = self._patiently("registry", lambda: self._commit.move(due, refused))
         with self._policy_lock:
             for key, (upto, singles) in cursors.items():
                 self._policy.receipted(key, upto, singles)

@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 
 from gateway.adapters.metrics import Metrics
 from gateway.adapters.mqtt_connection import Incoming, MqttConnection
@@ -16,9 +15,7 @@ from gateway.domain.room import Room
 
 logger = logging.getLogger(__name__)
 
-# Seven minutes of this district, each message some 750 bytes in memory; and a device gone mad
-# sends 64 kB a message.
-MESSAGES_MAX = 20_000
+# Each message takes some 750 bytes of memory; a device gone mad sends 64 kB a message.
 BYTES_MAX = 64 << 20
 
 Waiting = tuple[str, bytes, int]  # topic, payload, received_ms
@@ -27,25 +24,33 @@ Waiting = tuple[str, bytes, int]  # topic, payload, received_ms
 class BulkQueue:
     """Brought to by paho's thread, taken from by the writer."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, messages_max: int) -> None:
         self._metrics = metrics
-        self._room = Room(MESSAGES_MAX, BYTES_MAX)
+        self._room = Room(messages_max, BYTES_MAX)
         self._waiting: deque[Waiting] = deque()
         self._filled = threading.Event()
+        self._connection: MqttConnection | None = None
         self._paused = False
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    def leave_when_crowded(self, connection: MqttConnection) -> None:
+        """Name the connection that `receive` leaves and `mind` takes up again."""
+        self._connection = connection
 
     def receive(self, message: Incoming) -> None:
         """Queue a message; called in paho's thread."""
         topic, payload = message.topic, message.payload
         if not self._room.bring(len(payload)):
             self._metrics.let_go.labels("bulk").inc()
+            self._leave()
             return
         self._waiting.append((topic, payload, time.time_ns() // 1_000_000))
         if not self._filled.is_set():
             self._filled.set()
+        if self._room.is_crowded:
+            self._leave()
 
     def wait(self, timeout_s: float) -> None:
         """Return when something waits, or after `timeout_s`."""
@@ -66,21 +71,24 @@ class BulkQueue:
         for _, payload, _ in taken:
             self._room.take_away(len(payload))
 
-    def mind(self, connection: MqttConnection) -> None:
-        """Leave the broker when crowded, come back when roomy; called by the writer."""
+    def mind(self) -> None:
+        """Come back when there is room; called by the writer."""
         self._metrics.queue.labels("bulk").set(self._room.messages)
         self._metrics.queue_bytes.labels("bulk").set(self._room.bytes)
-        if not self._paused and self._room.is_crowded:
-            logger.error(
-                "%d tracks and readings wait: leaving the broker until there is room",
-                self._room.messages,
-            )
-            self._set_paused(connection.pause, paused=True)
-        elif self._paused and self._room.is_roomy:
+        if self._paused and self._room.is_roomy and self._connection is not None:
             logger.info("room again for tracks and readings: back to the broker")
-            self._set_paused(connection.resume, paused=False)
+            self._paused = False
+            self._metrics.paused.set(0)
+            self._connection.resume()
 
-    def _set_paused(self, act: Callable[[], None], *, paused: bool) -> None:
-        self._paused = paused
-        self._metrics.paused.set(paused)
-        act()
+    def _leave(self) -> None:
+        # Not by the writer: it may be waiting for a store just now.
+        if self._paused or self._connection is None:
+            return
+        self._paused = True
+        self._metrics.paused.set(1)
+        self._connection.pause()
+        logger.error(
+            "%d tracks and readings wait: leaving the broker until there is room",
+            self._room.messages,
+        )

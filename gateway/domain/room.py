@@ -15,6 +15,8 @@ class Room:
     def __init__(self, messages_max: int, bytes_max: int) -> None:
         self.messages_max = messages_max
         self.bytes_max = bytes_max
+        self._crowded_messages = messages_max * _CROWDED
+        self._crowded_bytes = bytes_max * _CROWDED
         self._brought_messages = self._brought_bytes = 0
         self._taken_messages = self._taken_bytes = 0
 
@@ -47,12 +49,9 @@ class Room:
     @property
     def is_crowded(self) -> bool:
         """True when no more should come."""
-        return self._used() >= _CROWDED
+        return self.messages >= self._crowded_messages or self.bytes >= self._crowded_bytes
 
     @property
     def is_roomy(self) -> bool:
         """True when more may come again."""
-        return self._used() < _ROOMY
-
-    def _used(self) -> float:
-        return max(self.messages / self.messages_max, self.bytes / self.bytes_max)
+        return self.messages < self.messages_max * _ROOMY and self.bytes < self.bytes_max * _ROOMY
