@@ -8,10 +8,9 @@ from wire_protocol.readings_encode import Reading
 
 
 class SensorNode:
-    """One sensor node; `station` is set before anything runs."""
+    """One sensor node; nothing of it runs before `start`."""
 
     def __init__(self, board, settings) -> None:
-        self.station = None
         self._board = board
         self._settings = settings
         self._alarms = {}
@@ -28,8 +27,9 @@ class SensorNode:
         self._quality = 0
         self._began_ms = 0
 
-    def start(self) -> None:
+    def start(self, station) -> None:
         """Begin."""
+        self.station = station
         self._show()
 
     def state(self) -> dict:

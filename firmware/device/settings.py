@@ -31,12 +31,12 @@ def read(config: dict) -> Settings:
     _number(config, "broker_port", (None, 1, 65_535))
     values = [_number(config, row[0], row[1:]) for row in _NUMBERS]
     sensors = config.get("sensors") or {}
-    return Settings(
-        *values,
+    values += [
         config.get("duty") is True,
         config.get("silent") is True,
         [_sensor(name, sensors[name]) for name in sensors],
-    )
+    ]
+    return Settings(*values)
 
 
 def _sensor(name: str, config: dict) -> Sensor:

@@ -39,8 +39,7 @@ def make(board) -> Station:
     else:
         raise SettingsError("device_kind is {}".format(board.config.get("device_kind")))
     station = Station(board, settings, _build(), kind)
-    kind.station = station
-    kind.start()
+    kind.start(station)
     return station
 
 

@@ -70,8 +70,10 @@ class Supervisor:
                 self._note(row[_NAME], "it returned")
             except Exception as error:  # noqa: BLE001 - the outermost loop of every task
                 trace = io.StringIO()
-                sys.print_exception(error, trace)
-                self._note(row[_NAME], trace.getvalue()[-TRACE_CHARS_MAX:])
+                # The stubs take StringIO for something else than a file in memory.
+                sys.print_exception(error, trace)  # pyright: ignore[reportArgumentType]
+                text = trace.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+                self._note(row[_NAME], text[-TRACE_CHARS_MAX:])
             if self._board.uptime_ms() - began_ms >= STABLE_MS:
                 rest_ms = FIRST_REST_MS
             await asyncio.sleep_ms(rest_ms)

@@ -20,10 +20,9 @@ SCREEN_TEXT_CHARS = 120
 
 
 class Terminal:
-    """One terminal; `station` is set before anything runs."""
+    """One terminal; nothing of it runs before `start`."""
 
     def __init__(self, board, settings) -> None:
-        self.station = None
         self._board = board
         self._settings = settings
         self._sos = Sos()
@@ -41,9 +40,9 @@ class Terminal:
         self._fed = asyncio.Event()
         self._light = None
 
-    def start(self) -> None:
+    def start(self, station) -> None:
         """Take up what was before the restart and add the tasks."""
-        station = self.station
+        self.station = station
         add = station.supervisor.add
         add("receiver", self._receive, None)
         add("epochs", self._end_epochs, None)

@@ -149,7 +149,7 @@ class Link:
                 task.cancel()
             self._close()
         if not isinstance(self._error, _EXPECTED):
-            raise self._error
+            raise self._error  # pyright: ignore[reportGeneralTypeIssues]  # Set when down.
         self.trouble = _words(self._error)
         return 0 if up_ms is None else self._board.uptime_ms() - up_ms
 

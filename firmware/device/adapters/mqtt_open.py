@@ -32,9 +32,10 @@ async def open_wire(wire, board, keepalive_s: int, will: bytes, packet_id: int) 
     raw, _ = await asyncio.open_connection(config["broker_host"], config["broker_port"])
     wire.stream = wire.raw = raw
     # Small packets one after the other must not wait for each other's acknowledgement.
-    raw.s.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+    sock = raw.s  # pyright: ignore[reportAttributeAccessIssue]  # Not in the stubs.
+    sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
     wrapped = _context(board).wrap_socket(
-        raw.s, server_hostname=config["broker_name"], do_handshake_on_connect=False
+        sock, server_hostname=config["broker_name"], do_handshake_on_connect=False
     )
     wrapped.setblocking(False)
     wire.stream = asyncio.StreamReader(wrapped)
@@ -54,7 +55,8 @@ async def open_wire(wire, board, keepalive_s: int, will: bytes, packet_id: int) 
 
 def _context(board) -> tls.SSLContext:
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-    context.verify_mode = tls.CERT_REQUIRED
+    # The stubs lack this attribute.
+    context.verify_mode = tls.CERT_REQUIRED  # pyright: ignore[reportAttributeAccessIssue]
     context.load_cert_chain(board.certificate_der, board.key_der)
     context.load_verify_locations(board.ca_der)
     return context

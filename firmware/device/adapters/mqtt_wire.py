@@ -20,8 +20,8 @@ class Wire:
         heard_ms: Uptime of the last packet of the broker's.
     """
 
-    def __init__(self, uptime_ms) -> None:
-        self.stream = self.raw = None
+    def __init__(self, uptime_ms, stream=None) -> None:
+        self.stream = self.raw = stream
         self.sent_ms = self.heard_ms = 0
         self._uptime_ms = uptime_ms
         self._buffer = memoryview(bytearray(USUAL_BYTES))

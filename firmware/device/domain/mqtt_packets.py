@@ -39,7 +39,7 @@ def puback(packet_id: int) -> bytes:
     return b"\x40\x02" + packet_id.to_bytes(2, "big")
 
 
-def acknowledged(body: bytes) -> int:
+def acknowledged(body: bytes | memoryview) -> int:
     """Return the packet id of a PUBACK."""
     if len(body) != 2:
         raise PeerError("PUBACK of {} bytes, not 2".format(len(body)))

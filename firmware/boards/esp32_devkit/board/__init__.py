@@ -140,8 +140,9 @@ class Board(Identity):
 
     def set_rtc(self, unix_s: int) -> None:
         """Set the clock that is kept over a reset; TLS checks certificates by it."""
-        year, month, day, hour, minute, second, weekday, _ = time.gmtime(unix_s - _EPOCH_2000_S)
-        machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
+        date = time.gmtime(unix_s - _EPOCH_2000_S)
+        # The weekday is in the middle here: `(year, month, day, weekday, hours, ...)`.
+        machine.RTC().datetime(date[:3] + date[6:7] + date[3:6] + (0,))
 
     def reset_reason(self) -> str:
         """Why the device started."""
