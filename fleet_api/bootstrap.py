@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,21 +62,69 @@ async def running(settings: Settings) -> AsyncIterator[Parts]:
         StorageError: The registry cannot be opened.
     """
     loop = asyncio.get_running_loop()
-    registry = open_registry(settings.registry)
-    telemetry = open_telemetry(
-        StorageSettings(
-            telemetry_url=settings.telemetry,
-            telemetry_token=settings.telemetry_token.get_secret_value(),
+    async with AsyncExitStack() as stack:
+        registry, followed = _open_registries(settings, stack)
+        telemetry = open_telemetry(
+            StorageSettings(
+                telemetry_url=settings.telemetry,
+                telemetry_token=settings.telemetry_token.get_secret_value(),
+            )
         )
-    )
-    collector = CollectorRegistry()
-    metrics = LiveMetrics(collector)
-    last_known = LastKnownReader(telemetry)
-    hub = Hub(last_known, metrics)
-    history = BoundedReads("history", threads=_HISTORY_THREADS, waiting_max=_HISTORY_WAITING_MAX)
-    # Connections of its own: requests that wait for a lock must not keep the follower waiting.
+        stack.callback(telemetry.close)
+        # What is being read ends before its store is closed: a connection in use would leak.
+        stack.push_async_callback(loop.shutdown_default_executor)
+        collector = CollectorRegistry()
+        live = _live_views(settings, registry, telemetry, LiveMetrics(collector), stack)
+        follower = Follower(followed, live.hub, live.metrics)
+        stack.push_async_callback(asyncio.to_thread, follower.close)
+        history = BoundedReads(
+            "history", threads=_HISTORY_THREADS, waiting_max=_HISTORY_WAITING_MAX
+        )
+        stack.callback(history.close)
+        bus = Bus(
+            settings.producer,
+            (settings.broker_host, settings.broker_port),
+            settings.broker_files,
+            live.metrics,
+        )
+        poke = asyncio.Event()
+        await _start(stack, follower, live, bus, poke)
+        yield Parts(
+            settings=settings,
+            registry=registry,
+            telemetry=telemetry,
+            last_known=live.last_known,
+            history=history,
+            desk=Desk(registry, Passwords(), settings.session_hours * 3_600_000),
+            hub=live.hub,
+            live=live,
+            collector=collector,
+            requests=RequestMetrics(collector),
+            now_ms=wall_clock_ms,
+            announce=Announcer(loop, bus, follower),
+            check_viewers=lambda: _call_soon(loop, poke.set),
+        )
+
+
+def _open_registries(settings: Settings, stack: AsyncExitStack) -> tuple[Registry, Registry]:
+    registry = open_registry(settings.registry)
+    stack.callback(registry.close)
+    # The follower's own: requests that wait for a lock must not keep it waiting for a connection.
     followed = open_registry(settings.registry)
-    follower = Follower(followed, hub, metrics)
+    stack.callback(followed.close)
+    return registry, followed
+
+
+def _live_views(
+    settings: Settings,
+    registry: Registry,
+    telemetry: Telemetry,
+    metrics: LiveMetrics,
+    stack: AsyncExitStack,
+) -> LiveViews:
+    last_known = LastKnownReader(telemetry)
+    stack.callback(last_known.close)
+    hub = Hub(last_known, metrics)
     snapshots = Snapshots(
         registry,
         last_known,
@@ -85,7 +133,8 @@ async def running(settings: Settings) -> AsyncIterator[Parts]:
         now_ms=wall_clock_ms,
         stale_after_s=settings.stale_after_s,
     )
-    live = LiveViews(
+    stack.push_async_callback(asyncio.to_thread, snapshots.close)
+    return LiveViews(
         registry=registry,
         hub=hub,
         snapshots=snapshots,
@@ -94,59 +143,36 @@ async def running(settings: Settings) -> AsyncIterator[Parts]:
         instance=settings.instance,
         now_ms=wall_clock_ms,
     )
-    bus = Bus(
-        settings.producer,
-        (settings.broker_host, settings.broker_port),
-        settings.broker_files,
-        metrics,
-    )
-    poke = asyncio.Event()
 
-    def poke_checks() -> None:
-        loop.call_soon_threadsafe(poke.set)
 
-    parts = Parts(
-        settings=settings,
-        registry=registry,
-        telemetry=telemetry,
-        last_known=last_known,
-        history=history,
-        desk=Desk(registry, Passwords(), settings.session_hours * 3_600_000),
-        hub=hub,
-        live=live,
-        collector=collector,
-        requests=RequestMetrics(collector),
-        now_ms=wall_clock_ms,
-        announce=Announcer(loop, bus, follower),
-        check_viewers=poke_checks,
-    )
+async def _start(
+    stack: AsyncExitStack, follower: Follower, live: LiveViews, bus: Bus, poke: asyncio.Event
+) -> None:
     lost = await asyncio.to_thread(live.end_lost)
     if lost:
-        logger.warning("%s: %d live views had no end in the audit log", settings.producer, lost)
+        logger.warning("api-%s: %d live views had no end in the audit log", live.instance, lost)
     await follower.start()
     tasks = [
         asyncio.create_task(follower.run(), name="follower"),
-        asyncio.create_task(bus.run(hub.hear, lambda up: hub.bus_changed(up=up)), name="live-bus"),
+        asyncio.create_task(
+            bus.run(live.hub.hear, lambda up: live.hub.bus_changed(up=up)), name="live-bus"
+        ),
         asyncio.create_task(live.keep_checking(poke), name="check-viewers"),
     ]
     for task in tasks:
         task.add_done_callback(_died)
-    try:
-        yield parts
-    finally:
-        for task in tasks:
-            task.remove_done_callback(_died)
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        last_known.close()
-        history.close()
-        # Reads under way end first: a connection in use would be lost open.
-        await asyncio.to_thread(follower.close)
-        await asyncio.to_thread(snapshots.close)
-        await loop.shutdown_default_executor()
-        followed.close()
-        telemetry.close()
-        registry.close()
+    stack.push_async_callback(_stop, tasks)
+
+
+async def _stop(tasks: "list[asyncio.Task[None]]") -> None:
+    for task in tasks:
+        task.remove_done_callback(_died)
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, work: Callable[[], None]) -> None:
+    loop.call_soon_threadsafe(work)
 
 
 def _died(task: "asyncio.Task[None]") -> None:
