@@ -125,6 +125,8 @@ allow_anonymous true
 class MicroPython:
     """One real MicroPython process that runs a script of scripts/ and speaks lines of JSON."""
 
+    environment: dict[str, str] = {}  # noqa: RUF012 - set by a test on its own instance
+
     def __init__(self, program: str, application: Path, folder: Path) -> None:
         self.program, self.application, self.folder = program, application, folder
         self.lines: list[Any] = []
@@ -138,7 +140,7 @@ class MicroPython:
         self._queue = queue.Queue()
         self._process = subprocess.Popen(
             [self.program, *options, str(SCRIPTS / script), *arguments],
-            env={"MICROPYPATH": path},
+            env={"MICROPYPATH": path, **self.environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -152,7 +154,7 @@ class MicroPython:
         found = []
         while (line := self._queue.get(timeout=PATIENCE_S)) is not None:
             self.lines.append(line)
-            if line[:1] in "[{":
+            if line.startswith(("[", "{")):
                 found.append(json.loads(line))
         assert self._process is not None
         code = self._process.wait(PATIENCE_S)
@@ -180,7 +182,7 @@ class MicroPython:
                     f"waited for {what}; it said:\n" + "\n".join(self.lines[-60:])
                 )
             self.lines.append(line)
-            if line[:1] in "[{":
+            if line.startswith(("[", "{")):
                 found = json.loads(line)
                 if wanted(found):
                     return found
@@ -190,7 +192,7 @@ class MicroPython:
         found = []
         while (line := self._queue.get(timeout=PATIENCE_S)) is not None:
             self.lines.append(line)
-            if line[:1] in "[{" and line[-1:] in "]}":
+            if line.startswith(("[", "{")) and line.endswith(("]", "}")):
                 found.append(json.loads(line))
         return found
 
@@ -235,16 +237,19 @@ def _listens(port: int) -> bool:
 class Listener:
     """A client on the broker's plain listener that hears and says everything."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, also: Any = None) -> None:
         self.heard: list[tuple[str, bytes]] = []
+        self._also = also
         self._came = threading.Condition()
         self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
         self._client.on_message = self._on_message
         ready = threading.Event()
         self._client.on_subscribe = lambda *_: ready.set()
+        self._client.reconnect_delay_set(1, 1)
+        # Again after every reconnection: the broker forgets.
+        self._client.on_connect = lambda client, *_: client.subscribe("xh/1/#", 1)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
-        self._client.subscribe("xh/1/#", 1)
         assert ready.wait(PATIENCE_S)
 
     def close(self) -> None:
@@ -276,6 +281,9 @@ class Listener:
                 self._came.wait(left)
 
     def _on_message(self, _client: Any, _userdata: Any, message: mqtt.MQTTMessage) -> None:
+        if self._also is not None:
+            self._also(message.topic, message.payload)
+            return
         with self._came:
             self.heard.append((message.topic, message.payload))
             self._came.notify_all()

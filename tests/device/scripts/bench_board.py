@@ -60,10 +60,11 @@ class Board:
         self.sensors = made.get("sensors", {})
         self.shown = {}
         self._rtc_s = made.get("rtc_s", 0)
-        self._network = True
+        self._network = made.get("network", True)
         self._inputs = []
         self._came = asyncio.Event()
         self._started = time.ticks_ms()
+        self._faster = made.get("faster", 1)  # Its clock runs so many times as fast.
         self.station = None
 
     async def network_up(self):
@@ -115,7 +116,7 @@ class Board:
         say(rtc_s=unix_s)
 
     def uptime_ms(self):
-        return time.ticks_diff(time.ticks_ms(), self._started)
+        return time.ticks_diff(time.ticks_ms(), self._started) * self._faster
 
     def reset_reason(self):
         return "power"

@@ -1,0 +1,548 @@
+"""A whole terminal in real MicroPython, against a real broker and a gateway that receipts."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.device import nmea_lines
+from tests.device.conftest import BUILT_S
+from tests.device.device_rig import BROKER_NAME, REPOSITORY, wait_for
+from tests.device.gateway_sim import SERVER_MS, Gateway
+from tests.device.proxy import Proxy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+from wire_protocol import messages
+
+DEVICE = "t-0001"
+NOW_S = 1_795_000_000
+LAT, LON = 30_274_150, 120_155_070
+
+
+@pytest.fixture
+def gateway(broker):
+    gateway = Gateway(broker.plain_port)
+    yield gateway
+    gateway.close()
+
+
+class Terminal:
+    """A terminal that tests switch on, push and pull the battery of."""
+
+    def __init__(self, micropython, keys, broker, folder: Path) -> None:
+        self.micropython = micropython
+        self.folder = folder
+        self.journal = folder / "journal"
+        self.journal.mkdir()
+        certificate, key = keys.issue(DEVICE, DEVICE)
+        self.made = {
+            "device_id": DEVICE,
+            "certificate": certificate.hex(),
+            "key": key.hex(),
+            "ca": keys.ca_der.hex(),
+            "journal_path": str(self.journal),
+            "config": {
+                "broker_host": "127.0.0.1",
+                "broker_port": broker.port,
+                "broker_name": BROKER_NAME,
+                "device_kind": "terminal",
+                "sos_hold_ms": 100,
+            },
+        }
+
+    def on(self, *, config=None, **made) -> dict:
+        """Switch it on; returns {"started": boot, "epoch"}."""
+        self.made |= made
+        self.made["config"] |= config or {}
+        path = self.folder / "board.json"
+        path.write_text(json.dumps(self.made))
+        self.micropython.start("run_device.py", str(path))
+        return self.micropython.wait(lambda said: "started" in said, "its start")
+
+    def pull_battery(self) -> None:
+        self.micropython.kill()
+
+    def hold(self, name="sos", seconds=0.3) -> None:
+        self.push(name)
+        time.sleep(seconds)
+        self.push(name, "release")
+
+    def push(self, name, action="press") -> None:
+        self.micropython.tell(do="input", name=name, action=action)
+
+    def network(self, up: bool) -> None:
+        self.micropython.tell(do="network", up=up)
+
+    def feed(self, text: str) -> None:
+        self.micropython.tell(do="feed", nmea=text)
+
+    def stand(self, at_s=NOW_S, lat=LAT, lon=LON) -> None:
+        """One fix, complete: the next epoch ends it."""
+        self.feed(nmea_lines.epoch(at_s, lat, lon) + nmea_lines.void(at_s + 1))
+
+    def ask(self, code: str):
+        self.micropython.tell(do="eval", code=code)
+        return self.micropython.wait(lambda said: "answer" in said, f"the answer to {code}")[
+            "answer"
+        ]
+
+    def shown(self, name, value=None):
+        """Wait until something is shown."""
+        return self.micropython.wait(
+            lambda said: said.get("shown") == name and value in (None, said["value"]),
+            f"{name} {value}",
+        )["value"]
+
+    def shows(self, line: str) -> None:
+        self.micropython.wait(
+            lambda said: said.get("shown") == "screen" and line in said["value"],
+            f"{line!r} on the screen",
+        )
+
+
+@pytest.fixture
+def terminal(micropython, keys, broker, tmp_path):
+    return Terminal(micropython, keys, broker, tmp_path)
+
+
+def status(epoch, incident, word):
+    return messages.make_sos_status(epoch, incident, word, "Wang Fang", SERVER_MS)
+
+
+# SOS.
+
+
+def test_an_sos_shows_each_step_from_latched_to_help(terminal, gateway):
+    gateway.receipting = False
+    epoch = terminal.on()["epoch"]
+    terminal.hold()
+    terminal.shows("SOS OPEN")
+    terminal.shows("SOS SENT")
+    gateway.receipting = True  # The terminal repeats it after 2 s.
+    terminal.shows("SOS STORED")
+    record = gateway.wait_event("sos")
+    assert (record["trigger"], record["press"], record["fix"]) == ("button", 1, None)
+    assert record["incident"] == record["seq"]
+    for word, line in (("taken", "SOS TAKEN"), ("help", "SOS HELP")):
+        gateway.send(DEVICE, "sos_status", status(epoch, record["seq"], word))
+        terminal.shows(line)
+    gateway.wait_state(lambda state: state["sos"] and state["sos"]["shown"] == "help", "help")
+    gateway.send(DEVICE, "sos_status", status(epoch, record["seq"], "closed"))
+    gateway.wait_state(lambda state: state["online"] and state["sos"] is None, "no SOS")
+    assert len(gateway.events("sos")) == 1
+
+
+def test_a_short_touch_is_no_sos(terminal, gateway):
+    terminal.on(config={"sos_hold_ms": 600})
+    gateway.wait_state(lambda state: state["online"], "online")
+    terminal.hold(seconds=0.1)
+    time.sleep(1)
+    assert terminal.ask("station.kind.state()['sos']") is None
+    assert gateway.events("sos") == []
+
+
+def test_an_sos_is_in_flash_before_anything_is_sent_and_survives_the_battery(terminal, gateway):
+    epoch = terminal.on(network=False)["epoch"]
+    terminal.hold()
+    terminal.shows("SOS OPEN")
+    assert b'"kind":"sos"' in b"".join(p.read_bytes() for p in terminal.journal.glob("s0*"))
+    terminal.pull_battery()
+    assert terminal.on(network=True) == {"started": 2, "epoch": epoch}
+    record = gateway.wait_event("sos")
+    assert (record["boot"], record["clock"]) == (1, "none")
+    terminal.shows("SOS STORED")
+    time.sleep(1)
+    assert len(gateway.events("sos")) == 1
+
+
+def test_power_cut_between_latch_and_record_makes_the_record_at_the_next_start(terminal, gateway):
+    epoch = terminal.on(network=False)["epoch"]
+    terminal.pull_battery()
+    row = ["open", 2, 1, 2, epoch, "button", ""]
+    (terminal.journal / "sos.json").write_text(json.dumps(row))
+    terminal.on(network=True)
+    record = gateway.wait_event("sos")
+    assert (record["seq"], record["incident"], record["boot"]) == (2, 2, 2)
+
+
+def test_an_open_sos_whose_journal_is_gone_is_raised_anew(terminal, gateway):
+    terminal.on(network=False)
+    terminal.hold()
+    terminal.shows("SOS OPEN")
+    terminal.pull_battery()
+    for path in terminal.journal.glob("????????*"):
+        if path.suffix != ".json" or path.name == "epoch.json":
+            path.unlink()
+    terminal.on(network=True)
+    record = gateway.wait_event("sos")
+    assert (record["press"], record["boot"]) == (1, 2)
+
+
+def test_a_second_press_adds_to_the_open_sos_and_alerts_again(terminal, gateway):
+    terminal.on()
+    terminal.hold()
+    first = gateway.wait_event("sos")
+    terminal.shows("SOS STORED")
+    terminal.hold()
+    second = gateway.wait_event("sos", 2)
+    assert (second["press"], second["incident"]) == (2, first["seq"])
+    terminal.shows("SOS STORED")
+
+
+def test_sos_and_ok_together_take_it_back_as_a_record(terminal, gateway):
+    terminal.on()
+    terminal.hold()
+    first = gateway.wait_event("sos")
+    terminal.push("sos")
+    terminal.push("ok")
+    assert gateway.wait_event("sos_cancel")["incident"] == first["seq"]
+    gateway.wait_state(lambda state: state["online"] and state["sos"] is None, "no SOS")
+    assert len(gateway.events("sos")) == 1
+
+
+def test_a_silent_sos_only_vibrates(terminal, gateway):
+    terminal.on(config={"silent": True})
+    gateway.wait_state(lambda state: state["online"], "online")
+    seen = len(terminal.micropython.lines)
+    terminal.hold()
+    terminal.shown("vibrate", [[1000, 0]])
+    gateway.wait_event("sos")
+    said = [json.loads(line) for line in terminal.micropython.lines[seen:] if line[:1] == "{"]
+    assert gateway.events("sos")[0]["trigger"] == "silent"
+    for row in said:
+        if row.get("shown") in ("light", "tone"):
+            assert row["value"] == []
+        assert "SOS" not in str(row.get("value"))
+
+
+def test_an_sos_goes_out_though_the_flash_has_failed(terminal, gateway):
+    terminal.on(journal_state="failed")
+    terminal.hold()
+    record = gateway.wait_event("sos")
+    terminal.shows("SOS STORED")
+    assert "journal" in gateway.wait_state(lambda s: s.get("sos"), "its SOS")["faults"]
+    terminal.hold()
+    second = gateway.wait_event("sos", 2)
+    assert (second["incident"], second["press"]) == (record["seq"], 2)
+
+
+def test_an_sos_goes_out_though_the_flash_fails_while_it_works(terminal, gateway):
+    epoch = terminal.on()["epoch"]
+    gateway.wait_state(lambda state: state["online"], "online")
+    for path in terminal.journal.iterdir():
+        path.unlink()
+    terminal.journal.rmdir()
+    terminal.hold()
+    record = gateway.wait_event("sos")
+    assert record["epoch"] != epoch
+    assert record["incident"] == record["seq"]
+    terminal.shows("SOS STORED")
+    gateway.wait_state(lambda s: "journal" in s.get("faults", ()), "the fault")
+
+
+def test_an_sos_makes_every_second_a_fix_that_is_sent_at_once_off_duty_too(terminal, gateway):
+    terminal.on()
+    gateway.wait_state(lambda state: state["online"], "online")
+    terminal.stand(NOW_S)
+    terminal.hold()
+    assert gateway.wait_event("sos")["fix"]["lat"] == LAT
+    for second in range(2, 6):
+        terminal.stand(NOW_S + 2 * second, LAT + second)
+        time.sleep(1.05)
+    gateway.wait(lambda: len(gateway.batches()) >= 4, "four batches of one")
+    assert {len(batch.fixes) for batch in gateway.batches()} == {1}
+    gateway.send(DEVICE, "sos_status", status(gateway.events("sos")[0]["epoch"], 2, "closed"))
+    gateway.wait_state(lambda state: state["online"] and state["sos"] is None, "no SOS")
+    stored = len(gateway.batches())
+    terminal.stand(NOW_S + 60)
+    time.sleep(1.5)
+    assert len(gateway.batches()) == stored
+
+
+# Duty and tracks.
+
+
+def test_duty_is_set_by_the_button_recorded_shown_and_kept(terminal, gateway):
+    terminal.on()
+    gateway.wait_state(lambda state: state["online"] and state["duty"] is False, "off duty")
+    terminal.push("duty")
+    gateway.wait_state(lambda state: state["duty"] is True, "on duty")
+    terminal.pull_battery()
+    terminal.on()
+    gateway.wait_state(lambda s: s["online"] and s["boot"] == 2 and s["duty"], "still on duty")
+    assert [(e["on"], e["by"]) for e in gateway.events("duty")] == [
+        (False, "boot"),
+        (True, "button"),
+    ]
+
+
+def test_off_duty_no_fix_is_kept_or_sent(terminal, gateway):
+    terminal.on(faster=20)
+    gateway.wait_state(lambda state: state["online"], "online")
+    for second in range(0, 40, 5):
+        terminal.stand(NOW_S + second, LAT + second * 20)
+        time.sleep(0.3)
+    time.sleep(2)
+    assert gateway.batches() == []
+    assert not list(terminal.journal.glob("t0*"))
+
+
+def test_on_duty_walking_fills_batches_of_12(terminal, gateway):
+    terminal.on(faster=20, config={"duty": True})
+    gateway.wait_state(lambda state: state["online"], "online")
+    for second in range(0, 130, 5):
+        terminal.stand(NOW_S + second, LAT + second * 11)
+        time.sleep(0.27)  # 5.4 s of its clock
+    gateway.wait(lambda: len(gateway.batches()) >= 2, "two batches")
+    first, second = gateway.batches()[:2]
+    assert (len(first.fixes), second.seq) == (12, first.seq + 12)
+    assert [fix.at_ms for fix in first.fixes] == [(NOW_S + 5 * n) * 1000 for n in range(12)]
+    assert first.fixes[3].lat_e6 == LAT + 15 * 11
+
+
+def test_while_somebody_watches_each_fix_is_sent_at_once(terminal, gateway):
+    terminal.on(config={"duty": True})
+    gateway.wait_state(lambda state: state["online"], "online")
+    gateway.send(DEVICE, "watch", messages.make_watch(60))
+    time.sleep(0.5)
+    terminal.stand(NOW_S)
+    gateway.wait(gateway.batches, "a batch", 3)
+    assert len(gateway.batches()[0].fixes) == 1
+
+
+def test_going_off_duty_seals_what_was_recorded_on_duty(terminal, gateway):
+    terminal.on(config={"duty": True})
+    gateway.wait_state(lambda state: state["online"], "online")
+    terminal.stand(NOW_S)
+    terminal.ask("station.kind.state()")
+    time.sleep(0.3)
+    terminal.push("duty")
+    assert len(gateway.wait(gateway.batches, "the batch")[0].fixes) == 1
+
+
+def test_garbage_on_the_receivers_line_costs_no_fix_after_it(terminal, gateway):
+    terminal.on(config={"duty": True, "batch_fixes": 1})
+    gateway.wait_state(lambda state: state["online"], "online")
+    chance = random.Random(5)
+    noise = "".join(chr(chance.randrange(1, 127)) for _ in range(65_536))
+    for start in range(0, len(noise), 4096):
+        terminal.feed(noise[start : start + 4096])
+    terminal.feed("\r\n")
+    terminal.stand(NOW_S)
+    assert gateway.wait(gateway.batches, "the fix")[0].fixes[0].lat_e6 == LAT
+
+
+# Clock.
+
+
+def test_the_clock_is_set_before_the_first_connection_and_climbs_its_ladder(terminal, gateway):
+    gateway.receipting = False
+    terminal.on(config={"duty": True, "batch_fixes": 1})
+    set_to = terminal.micropython.lines[0]
+    assert json.loads(set_to)["rtc_s"] == BUILT_S
+    state = gateway.wait_state(lambda state: state["online"], "online")
+    assert state["clock"] == "none"
+    gateway.receipting = True
+    gateway.send(DEVICE, "receipt", messages.make_receipt(SERVER_MS, state["epoch"], {}))
+    wait_for(lambda: terminal.ask("station.clock.quality") == 2, "the server's time")
+    terminal.stand(NOW_S)
+    wait_for(lambda: terminal.ask("station.clock.quality") == 3, "the satellites' time")
+    assert abs(terminal.ask("station.clock.now_ms()") - NOW_S * 1000) < 10_000
+    assert gateway.wait(gateway.batches, "the fix")[0].clock == 3
+    terminal.pull_battery()
+    seen = len(terminal.micropython.lines)
+    terminal.on()
+    assert json.loads(terminal.micropython.lines[seen])["rtc_s"] >= NOW_S
+    assert terminal.ask("station.clock.quality") == 0
+
+
+def test_a_receiver_in_the_wrong_year_is_believed_its_place_alone(terminal, gateway):
+    terminal.on(config={"duty": True, "batch_fixes": 1}, rtc_s=NOW_S, faster=20)
+    gateway.wait_state(lambda state: state["online"], "online")
+    for year_s in (1_137_000_000, 4_040_000_000):  # 2006, and 2098
+        terminal.stand(year_s, LAT + year_s % 7)
+        time.sleep(0.5)
+    batches = gateway.wait(lambda: gateway.batches() if len(gateway.batches()) > 1 else 0, "both")
+    for batch in batches:
+        assert batch.clock in (1, 2)
+        assert batch.fixes[0].at_ms // 1000 < 2_000_000_000
+
+
+def test_the_hosts_clock_means_nothing(terminal, gateway):
+    library = sorted((REPOSITORY / ".tools").glob("faketime/**/libfaketime.so.1"))
+    assert library, "no libfaketime: run `make setup`"
+    terminal.micropython.environment = {
+        "LD_PRELOAD": str(library[0]),
+        "FAKETIME": "2037-01-01 00:00:00",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    terminal.on(config={"duty": True, "batch_fixes": 1})
+    state = gateway.wait_state(lambda state: state["online"], "online")
+    assert BUILT_S <= state["at"] // 1000 < SERVER_MS // 1000 + 60
+    terminal.stand(NOW_S)
+    assert gateway.wait(gateway.batches, "the fix")[0].fixes[0].at_ms == NOW_S * 1000
+
+
+# Commands.
+
+
+def command(number, kind, body, ttl_s=60, issued_ms=SERVER_MS):
+    return messages.make_command(f"{number:016x}", kind, body, ttl_s, issued_ms)
+
+
+def test_a_message_is_done_when_the_wearer_has_read_it(terminal, gateway):
+    terminal.on()
+    gateway.wait_state(lambda state: state["online"], "online")
+    gateway.send(DEVICE, "command", command(1, "message", {"text": "到桥头集合"}))
+    terminal.shows("到桥头集合")
+    gateway.wait_result(f"{1:016x}", "accepted")
+    terminal.push("ok")
+    gateway.wait_result(f"{1:016x}", "done")
+
+
+def test_a_command_is_run_once_however_often_it_comes(terminal, gateway):
+    terminal.on()
+    gateway.wait_state(lambda state: state["online"], "online")
+    for _ in range(3):
+        gateway.send(DEVICE, "command", command(2, "duty", {"on": True}))
+    gateway.wait_result(f"{2:016x}", "done")
+    terminal.pull_battery()
+    terminal.on()
+    gateway.wait_state(lambda state: state["online"] and state["boot"] == 2, "online again")
+    gateway.send(DEVICE, "command", command(2, "duty", {"on": True}))
+    gateway.send(DEVICE, "command", command(3, "duty", {"on": False}))
+    gateway.wait_result(f"{3:016x}", "done")
+    assert len(gateway.results(f"{2:016x}")) == 1
+    assert [e["on"] for e in gateway.events("duty") if e["by"] == "command"] == [True, False]
+
+
+def test_locate_is_answered_with_a_fresh_fix_and_refused_off_duty(terminal, gateway):
+    terminal.on()
+    gateway.wait_state(lambda state: state["online"], "online")
+    gateway.send(DEVICE, "command", command(4, "locate", {}))
+    assert gateway.wait_result(f"{4:016x}", "refused")["reason"] == "off duty"
+    terminal.push("duty")
+    gateway.wait_state(lambda state: state["duty"], "on duty")
+    gateway.send(DEVICE, "command", command(5, "locate", {}))
+    gateway.wait_result(f"{5:016x}", "accepted")
+    terminal.stand(NOW_S)
+    found = gateway.wait_result(f"{5:016x}", "done")["data"]["fix"]
+    assert (found["lat"], found["lon"], found["at"]) == (LAT, LON, NOW_S * 1000)
+
+
+def test_what_cannot_be_run_is_answered_with_its_reason(terminal, gateway):
+    terminal.on()
+    gateway.wait_state(lambda state: state["online"], "online")
+    later = json.loads(command(6, "message", {"text": "x"}))
+    later["kind"] = "self_destruct"
+    gateway.send(DEVICE, "command", json.dumps(later).encode())
+    assert gateway.wait_result(f"{6:016x}", "refused")["reason"] == "unknown kind"
+    gateway.send(DEVICE, "mute", messages.make_mute(f"{7:016x}", "smoke", 60))
+    gateway.wait_result(f"{7:016x}", "refused")
+    # The receipts have told the time by now: this one is too old.
+    old = command(8, "duty", {"on": True}, ttl_s=30, issued_ms=SERVER_MS - 60_000)
+    gateway.send(DEVICE, "command", old)
+    gateway.wait_result(f"{8:016x}", "expired")
+    gateway.send(DEVICE, "command", b'{"v":1}')
+    gateway.send(DEVICE, "command", command(9, "duty", {"on": True}))
+    gateway.wait_result(f"{9:016x}", "done")
+
+
+def test_a_message_unread_at_its_end_of_life_expires(terminal, gateway):
+    terminal.on(faster=10)
+    gateway.wait_state(lambda state: state["online"], "online")
+    for number in range(10, 15):
+        gateway.send(DEVICE, "command", command(number, "message", {"text": "x"}, ttl_s=20))
+    assert gateway.wait_result(f"{14:016x}", "refused")["reason"] == "busy"
+    for number in range(10, 14):
+        gateway.wait_result(f"{number:016x}", "expired")
+    terminal.push("ok")
+    assert not [r for r in gateway.results(f"{10:016x}") if r["status"] == "done"]
+
+
+def test_a_message_unread_when_the_power_went_is_answered_as_failed(terminal, gateway):
+    terminal.on()
+    gateway.wait_state(lambda state: state["online"], "online")
+    gateway.send(DEVICE, "command", command(20, "message", {"text": "x"}))
+    gateway.wait_result(f"{20:016x}", "accepted")
+    terminal.pull_battery()
+    terminal.on()
+    assert gateway.wait_result(f"{20:016x}", "failed")["reason"] == "restarted"
+
+
+# Delivery.
+
+
+def test_everything_held_is_sent_after_an_outage_and_stored_once(terminal, gateway, broker):
+    gateway.receipting = False
+    terminal.on(config={"duty": True, "batch_fixes": 1})
+    gateway.wait_state(lambda state: state["online"], "online")
+    broker.kill()
+    for second in range(30):
+        terminal.stand(NOW_S + second * 5, LAT + second * 200)
+        time.sleep(0.02)
+    terminal.push("duty")
+    broker.start()
+    gateway.receipting = True
+    gateway.wait_state(lambda s: s["online"] and sum(s["held"].values()) == 0, "nothing held")
+    assert [e["on"] for e in gateway.events("duty")] == [True, False]
+    epoch = terminal.ask("station.logbook.journal.epoch")
+    last = terminal.ask("station.logbook.journal.next_seq('track')") - 1
+    assert [key[2] for key in sorted(gateway.stored) if key[:2] == (epoch, "track")] == list(
+        range(1, last + 1)
+    )
+
+
+def test_a_line_cut_at_random_points_loses_nothing_and_doubles_nothing(terminal, gateway, broker):
+    chance = random.Random(11)
+    with Proxy(broker.port) as proxy:
+        terminal.on(config={"duty": True, "batch_fixes": 1, "broker_port": proxy.port})
+        gateway.wait_state(lambda state: state["online"], "online")
+        terminal.hold()  # An open SOS tries again within seconds.
+        for turn in range(6):
+            proxy.cut_after(chance.randrange(1, 900))
+            for second in range(8):
+                terminal.stand(NOW_S + turn * 100 + second * 2, LAT + second * 300)
+                time.sleep(0.1)
+            terminal.push("duty")
+            time.sleep(chance.uniform(0.2, 1.0))
+        proxy.cut_after(None)
+        gateway.wait_state(lambda s: s["online"] and sum(s["held"].values()) == 0, "nothing held")
+        assert proxy.cuts >= 3
+    for stream in ("track", "event", "result"):
+        epoch = terminal.ask("station.logbook.journal.epoch")
+        last = terminal.ask(f"station.logbook.journal.next_seq('{stream}')") - 1
+        found = [key[2] for key in sorted(gateway.stored) if key[:2] == (epoch, stream)]
+        assert found == list(range(1, last + 1)), stream
+
+
+def test_the_state_says_what_a_command_room_needs(terminal, gateway):
+    terminal.on(config={"duty": True})
+    state = gateway.wait_state(lambda state: state["online"], "online")
+    assert state["version"] == "0.0.0-test"
+    assert (state["battery_mv"], state["battery_percent"], state["rssi_dbm"]) == (3900, 70, -60)
+    assert (state["boot"], state["connection"], state["reset"]) == (1, 1, "power")
+    assert state["heap_free"] > 10_000
+    terminal.pull_battery()
+    gone = gateway.wait_state(lambda state: not state["online"], "its will")
+    assert (gone["epoch"], gone["boot"], gone["connection"]) == (state["epoch"], 1, 1)
+
+
+def test_a_task_that_crashes_is_started_again_and_remembered(terminal, gateway):
+    terminal.on()
+    gateway.wait_state(lambda state: state["online"], "online")
+    terminal.ask("setattr(station.kind, 'on_tick', None)")
+    wait_for(lambda: terminal.ask("len(station.supervisor.crashes)") >= 2, "crashes")
+    terminal.ask("delattr(station.kind, 'on_tick')")
+    gateway.wait_state(lambda s: "crash_tick" in s.get("faults", ()), "the fault")
+    terminal.hold()
+    gateway.wait_event("sos")
+    terminal.pull_battery()
+    assert (terminal.journal / "crashes.json").exists()
+    terminal.on()
+    assert terminal.ask("station.supervisor.crashes[0][2]") == "tick"
