@@ -145,7 +145,8 @@ def _is_older(state: Json, row: DeviceState) -> bool:
     """Tell whether a state comes from before the stored one.
 
     An epoch is a random name, so a new one cannot be compared: it is newer because it arrived.
-    Within a connection the will is the last word, and states are ordered by uptime.
+    Within a connection the will is the last word, and states are ordered by uptime; two of one
+    second, which two gateways may store in either order, by the device's clock.
     """
     if state["epoch"] != row.epoch:
         return False
@@ -156,7 +157,11 @@ def _is_older(state: Json, row: DeviceState) -> bool:
         return False
     if not row.online:
         return True
-    return int(state["uptime_s"]) < int(row.state.get("uptime_s", 0))
+    return _moment(state) < _moment(row.state)
+
+
+def _moment(state: Json) -> tuple[int, int]:
+    return int(state.get("uptime_s", 0)), int(state.get("at", 0))
 
 
 def _is_stored(state: Json, row: DeviceState) -> bool:

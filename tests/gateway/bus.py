@@ -51,13 +51,13 @@ class Witness:
                 found += [d for d in json.loads(payload)["deltas"] if d["kind"] == kind]
         return found
 
-    def wait_for_delta(self, kind: str, timeout_s: float = 10.0, **fields: Any) -> dict[str, Any]:
+    def wait_for_delta(self, what: str, timeout_s: float = 10.0, **fields: Any) -> dict[str, Any]:
         def found() -> list[dict[str, Any]]:
-            return [d for d in self.deltas(kind) if _has(d, fields)]
+            return [d for d in self.deltas(what) if _has(d, fields)]
 
-        return wait_for(found, timeout_s, f"a {kind} delta with {fields}")[0]  # type: ignore[index]
+        return wait_for(found, timeout_s, f"a {what} delta with {fields}")[0]  # type: ignore[index]
 
 
 def _has(delta: dict[str, Any], fields: dict[str, Any]) -> bool:
-    inner = delta.get(delta["kind"], {})
-    return all(delta.get(name, inner.get(name)) == value for name, value in fields.items())
+    inner = {**delta, **delta.get(delta["kind"], {})}
+    return all(inner.get(name) == value for name, value in fields.items())

@@ -52,6 +52,7 @@ class FakeDevice:
         self._next = dict.fromkeys(topics.STREAMS, 1)
         self._lock = threading.RLock()
         self._client: mqtt.Client | None = None
+        self._said_ms = 0
         self._context: ssl.SSLContext | None = None
         self._started_s = time.monotonic()
         self.sos: dict[str, Any] | None = None
@@ -214,12 +215,14 @@ class FakeDevice:
         return int(time.monotonic() - self._started_s)
 
     def _state(self, *, online: bool, **more: Any) -> bytes:
+        # Real ones never say two states within a millisecond.
+        self._said_ms = max(now_ms(), self._said_ms + 1)
         place = {"epoch": self.epoch, "boot": self.boot, "connection": self.connection}
         if not online:
             return messages.make_state({"online": False, **place})
         return messages.make_state(
             {
-                "online": True, **place, "at": now_ms(), "clock": "server",
+                "online": True, **place, "at": self._said_ms, "clock": "server",
                 "uptime_s": self.uptime_s(), "device_kind": "terminal", "version": "test",
                 "battery_mv": 3900, "battery_percent": 80, "rssi_dbm": -60, "heap_free": 50_000,
                 "reset": "power", "duty": True, "sos": self.sos, "fix_age_s": 1, "held": {},

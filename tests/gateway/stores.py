@@ -16,9 +16,18 @@ _COMMON = ("v", "epoch", "seq", "kind", "at", "clock")
 
 
 def stored_batches(installation: Installation, stream: str) -> list[tuple[str, int, int, bytes]]:
-    connection = sqlite3.connect(installation.home / "telemetry.sqlite")
+    return telemetry(installation, _TRACKS.format(stream))
+
+
+def telemetry(installation: Installation, query: str) -> list[tuple]:
+    path = installation.home / "telemetry.sqlite"
+    if not path.exists():
+        return []
+    connection = sqlite3.connect(path)
     try:
-        return connection.execute(_TRACKS.format(stream)).fetchall()
+        return connection.execute(query).fetchall()
+    except sqlite3.OperationalError:  # No table yet.
+        return []
     finally:
         connection.close()
 

@@ -12,7 +12,7 @@ from tests.storage.test_cases import together
 
 def state(epoch=7, boot=3, connection=5, *, online=True, **values):
     made = {"v": 1, "online": online, "epoch": epoch, "boot": boot, "connection": connection}
-    return made | ({"uptime_s": 100, "duty": True} if online else {}) | values
+    return made | ({"uptime_s": 100, "at": 1_000, "duty": True} if online else {}) | values
 
 
 def put(registry, value, received_ms=NOON_MS):
@@ -27,7 +27,8 @@ def put(registry, value, received_ms=NOON_MS):
         ("later connection", state(connection=6), True),
         ("later in this connection", state(uptime_s=101), True),
         ("the same again", state(), False),
-        ("another word within the same second", state(duty=False), True),
+        ("another word within the same second", state(duty=False, at=1_001), True),
+        ("a word before it within the same second", state(duty=False, at=999), False),
         ("the will of this connection", state(online=False), True),
         ("another epoch", state(epoch=2, boot=1, connection=1), True),
         ("earlier boot", state(boot=2, connection=99), False),
