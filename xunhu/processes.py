@@ -22,6 +22,9 @@ RESTART_DELAY_FIRST_S = 1.0
 RESTART_DELAY_MAX_S = 30.0
 HEALTHY_AFTER_S = 60.0  # A child that lived this long starts again with the shortest delay.
 STOP_WAIT_S = 10.0
+# Stopped (SIGSTOP) for so long, a child is killed and started again: frozen within a transaction
+# it would hold SQLite's lock, and with it everybody else, for as long as it is frozen.
+FROZEN_S_MAX = 10.0
 _WATCH_PERIOD_S = 0.2
 
 
@@ -44,6 +47,7 @@ class Child:
         self._delay_s = RESTART_DELAY_FIRST_S
         self._due_s: float | None = None
         self._started_s = 0.0
+        self._frozen_since_s: float | None = None
         self._pid_path = log_folder / f"{command.name}.pid"
         self.process = self._start()
 
@@ -64,8 +68,9 @@ class Child:
         return process
 
     def tend(self) -> None:
-        """Start the child again if it died and its delay has passed."""
+        """Start the child again if it died and its delay has passed; end one that is frozen."""
         if self.process.poll() is None:
+            self._mind_freezing()
             return
         now_s = time.monotonic()
         if self._due_s is None:
@@ -81,6 +86,18 @@ class Child:
             self._due_s = None
             self.restarts += 1
             self.process = self._start()
+
+    def _mind_freezing(self) -> None:
+        if not _is_stopped(self.process.pid):
+            self._frozen_since_s = None
+            return
+        now_s = time.monotonic()
+        if self._frozen_since_s is None:
+            self._frozen_since_s = now_s
+        elif now_s - self._frozen_since_s > FROZEN_S_MAX:
+            logger.error("%s is frozen for %.0f s: killed", self.command.name, FROZEN_S_MAX)
+            self._frozen_since_s = None
+            self.signal(signal.SIGKILL)
 
     def signal(self, number: int) -> None:
         """Send a signal to the child's whole group, if it still runs."""
@@ -149,3 +166,12 @@ def last_line(path: Path) -> str:
     """Return the last line with text of a log file, for an error message."""
     lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
     return lines[-1] if lines else f"nothing in {path}"
+
+
+def _is_stopped(pid: int) -> bool:
+    """Tell whether a process stands still by SIGSTOP; one held by a debugger does not count."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:  # It ended just now, or this is no Linux.
+        return False
+    return stat.rpartition(") ")[2].startswith("T")
