@@ -546,3 +546,11 @@ def test_a_task_that_crashes_is_started_again_and_remembered(terminal, gateway):
     assert (terminal.journal / "crashes.json").exists()
     terminal.on()
     assert terminal.ask("station.supervisor.crashes[0][2]") == "tick"
+
+
+def test_a_connection_that_lives_long_is_well_and_the_watchdog_is_fed(terminal, gateway):
+    terminal.on(faster=40)
+    gateway.wait_state(lambda state: state["online"], "online")
+    time.sleep(9)  # Six minutes of its clock: longer than the limit of any task.
+    assert terminal.ask("station.supervisor.late()") == []
+    assert terminal.ask("station.link.connection") == 1

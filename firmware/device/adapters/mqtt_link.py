@@ -111,10 +111,10 @@ class Link:
     # Started by the supervisor; lives as long as the device. Expected failures end in the next
     # try; anything else passes to the supervisor, which starts this again.
     async def run(self, beat) -> None:
-        """Connect, stay, go down, wait, for ever; `beat` is called at every turn."""
+        """Connect, stay, go down, wait, for ever; `beat` is called at every turn of each."""
         while True:
             beat()
-            lived_ms = await self._live()
+            lived_ms = await self._live(beat)
             wait_ms = self._backoff.after(lived_ms, self._urgent)
             beat()
             self._hurry.clear()
@@ -123,7 +123,7 @@ class Link:
             except asyncio.TimeoutError:
                 pass
 
-    async def _live(self) -> int:
+    async def _live(self, beat) -> int:
         """One connection from open to close; returns the ms it lived, 0 if it never came up."""
         tasks = []
         up_ms = None
@@ -138,7 +138,7 @@ class Link:
             self._owner.on_up()
             tasks = [
                 asyncio.create_task(self._until_down(self._read_all())),
-                asyncio.create_task(self._until_down(self._write_all())),
+                asyncio.create_task(self._until_down(self._write_all(beat))),
             ]
             await self._down.wait()
         except _EXPECTED as error:
@@ -190,8 +190,9 @@ class Link:
             self._take(*await self._wire.receive())
 
     # Lives as long as one connection. Also its pulse: pings and repetitions begin here.
-    async def _write_all(self) -> None:
+    async def _write_all(self, beat) -> None:
         while True:
+            beat()
             self._post_due()
             while self._outbox:
                 await self._wire.write(self._outbox.pop(0))
