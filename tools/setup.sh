@@ -20,7 +20,17 @@ install() {
     rm -f "$log"
 }
 
-python3 -c 'import ensurepip, venv' 2>/dev/null || install python3 python3-venv
+wanted=""
+python3 -c 'import ensurepip, venv' 2>/dev/null || wanted="python3 python3-venv"
+if [ "$group" = test ]; then
+    command -v chromium >/dev/null || wanted="$wanted chromium"
+    # Playwright's own Node needs it.
+    [ -n "$(find /usr/lib /lib -name libatomic.so.1 2>/dev/null | head -n 1)" ] || wanted="$wanted libatomic1"
+    # Chinese texts in the browser tests' screenshots.
+    [ -n "$(find /usr/share/fonts -name 'wqy-microhei*' 2>/dev/null | head -n 1)" ] || wanted="$wanted fonts-wqy-microhei"
+fi
+# shellcheck disable=SC2086 - a list of words
+[ -z "$wanted" ] || install $wanted
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
     echo "missing: Python 3.11 or later (python3 here is $(python3 -V))" >&2
     exit 1
@@ -34,7 +44,9 @@ stamp() { { pwd && cat "$1"; } | sha256sum | cut -d ' ' -f 1; }
 have=$(cat .venv/complete 2>/dev/null || true)
 if [ "$have" != "$(stamp $lock)" ] && [ "$have" != "$(stamp requirements-dev.lock)" ]; then
     echo "installing Python packages ($lock)"
-    python3 -m venv --clear .venv
+    # Only one that was moved is made anew: a running demo may be using it.
+    grep -qF "$(pwd)/.venv/" .venv/bin/pip 2>/dev/null || rm -rf .venv
+    python3 -m venv .venv
     .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $lock || {
         echo "missing: Python packages of $lock (pip could not install them, see above)" >&2
         exit 1
@@ -52,7 +64,4 @@ tools/console.sh
 
 if [ "$group" = test ]; then
     python3 tools/debs.py test
-    command -v chromium >/dev/null || install chromium
-    # Chinese texts in the browser tests' screenshots.
-    [ -n "$(find /usr/share/fonts -name 'wqy-microhei*' 2>/dev/null | head -n 1)" ] || install fonts-wqy-microhei
 fi
