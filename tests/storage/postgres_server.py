@@ -5,6 +5,7 @@ import pwd
 import secrets
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 from pathlib import Path
@@ -13,10 +14,11 @@ import psycopg
 
 START_WAIT_S = 60
 STOP_WAIT_S = 30
-_PLACES = [
-    Path(__file__).parents[2] / ".tools" / "bin",
-    *Path("/usr/lib/postgresql").glob("*/bin"),
-]
+_TOOLS = Path(__file__).parents[2] / ".tools"
+_UNPACKED = _TOOLS / "postgresql" / "root"
+_PLACES = [_TOOLS / "bin", *Path("/usr/lib/postgresql").glob("*/bin")]
+# The compiler of expensive queries: 140 MB that no test has a use for.
+_LEFT_OUT = shutil.ignore_patterns("libLLVM*", "llvmjit*", "bitcode", "doc", "locale", "man")
 
 
 class PostgresServer:
@@ -32,6 +34,10 @@ class PostgresServer:
         if self._user:
             owner = pwd.getpwnam(self._user)
             os.chown(self._folder, owner.pw_uid, owner.pw_gid)
+        self._places = _PLACES
+        self._environment = None
+        if self._user and not _is_open_to_all(_TOOLS):
+            self._copy_programs()
 
     def create(self):
         self._run(
@@ -81,6 +87,14 @@ class PostgresServer:
     def _data(self):
         return self._folder / "data"
 
+    def _copy_programs(self):
+        """Take the programs along: nobody may start what lies in root's home."""
+        root = self._folder / "programs"
+        shutil.copytree(_UNPACKED, root, symlinks=True, ignore=_LEFT_OUT)
+        self._places = list(root.glob("usr/lib/postgresql/*/bin"))
+        libraries = {str(path.parent) for path in root.rglob("*.so*")}
+        self._environment = {**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(sorted(libraries))}
+
     def _signal_all(self, number):
         main = int((self._data / "postmaster.pid").read_text().split()[0])
         children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
@@ -88,11 +102,15 @@ class PostgresServer:
             os.kill(process, number)
 
     def _run(self, program, *arguments):
-        path = os.pathsep.join([*map(str, _PLACES), os.environ.get("PATH", "")])
+        path = os.pathsep.join([*map(str, self._places), os.environ.get("PATH", "")])
         found = shutil.which(program, path=path)
         assert found, f"{program} of PostgreSQL is not there: python tools/debs.py all"
         subprocess.run(
             [found, *arguments], check=True, user=self._user, cwd=self._folder,
-            timeout=START_WAIT_S + 10, stdin=subprocess.DEVNULL,
+            env=self._environment, timeout=START_WAIT_S + 10, stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT,
         )  # fmt: skip
+
+
+def _is_open_to_all(folder):
+    return all(path.stat().st_mode & stat.S_IXOTH for path in (folder, *folder.parents))
