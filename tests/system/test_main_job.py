@@ -201,7 +201,7 @@ def test_a_terminal_on_duty_without_a_link_is_shown_unprotected(installation, pa
     expect(row.locator("[data-flag=unprotected]")).to_have_count(0, timeout=60_000)
 
 
-def test_everything_is_there_in_chinese_too(installation, page):
+def test_everything_is_there_in_chinese_too(page):
     page.locator("[data-test=language]").click()
     expect(page.locator("[data-test=live]")).to_have_text("实时")
     expect(page.locator("[data-test=sign-out]")).to_have_text("退出登录")
