@@ -18,11 +18,13 @@ class Gateway:
 
     Attributes:
         receipting: Whether receipts are sent.
+        deaf: Whether batches of tracks and readings go by unheard.
         stored: (epoch, stream, seq) -> sealed bytes.
     """
 
     def __init__(self, port: int) -> None:
         self.receipting = True
+        self.deaf = False
         self.stored: dict[tuple[int, str, int], bytes] = {}
         self.messages = 0
         self._counts: dict[tuple[int, str, int], int] = {}
@@ -112,7 +114,8 @@ class Gateway:
                 self._states.append(messages.parse_state(payload))
                 return
             self.messages += 1
-            self._store(device, kind, payload)
+            if not (self.deaf and kind in ("track", "reading")):
+                self._store(device, kind, payload)
 
     def _store(self, device: str, kind: str, payload: bytes) -> None:
         if kind in ("track", "reading"):

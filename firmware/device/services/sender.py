@@ -21,6 +21,11 @@ _RESEND_MS = {
     "t": (600_000, 600_000),
     "r": (600_000, 600_000),
 }
+# Tracks and readings go with QoS 0: what the broker passed to nobody is lost without a sound.
+# So the first of a connection goes alone, which the gateway receipts at once, until it has been;
+# and a receipt that leaves one out while it names a later one says that it was lost.
+_FIRST_MS = (10_000, 600_000)
+_HOLE_MS = 10_000
 _SEQ, _DUE, _TRIES = 0, 1, 2
 
 
@@ -34,6 +39,7 @@ class Sender:
         self._poke = asyncio.Event()
         self._windows = {}
         self._cursors = {}
+        self._answered = set()  # Lanes that had a receipt in this connection.
         self.restart()
 
     def restart(self) -> None:
@@ -41,6 +47,7 @@ class Sender:
         for lane in LANES:
             self._windows[lane] = []
             self._cursors[lane] = 1
+        self._answered.clear()
         self._poke.set()
 
     def poke(self) -> None:
@@ -50,11 +57,16 @@ class Sender:
     def on_receipt(self, streams: dict) -> None:
         """Forget what is receipted; the journal has taken the receipt already."""
         journal = self._logbook.journal
+        hole_due = self._clock.uptime_ms() + _HOLE_MS
         for lane in LANES:
             stream = STREAM_OF[lane]
             if stream in streams:
-                window = self._windows[lane]
-                self._windows[lane] = [e for e in window if journal.is_held(stream, e[_SEQ])]
+                self._answered.add(lane)
+                window = [e for e in self._windows[lane] if journal.is_held(stream, e[_SEQ])]
+                self._windows[lane] = window
+                for entry in window:
+                    if entry[_SEQ] < max(streams[stream]):
+                        entry[_DUE] = min(entry[_DUE], hole_due)
         self._poke.set()
 
     # Started by the supervisor; lives as long as the device. Somebody pokes it once a second.
@@ -76,7 +88,8 @@ class Sender:
             for entry in window:
                 if entry[_DUE] <= now:
                     return self._send(lane, entry, now)
-            if len(window) < WINDOW_MAX and self._cursors[lane] < self._logbook.journal.tip(lane):
+            width = 1 if self._is_first(lane) else WINDOW_MAX
+            if len(window) < width and self._cursors[lane] < self._logbook.journal.tip(lane):
                 return self._send(lane, None, now)
         return False
 
@@ -101,7 +114,10 @@ class Sender:
             entry = [seq, 0, 0]
             self._windows[lane].append(entry)
             self._cursors[lane] = seq + count
-        first_ms, longest_ms = _RESEND_MS[lane]
+        first_ms, longest_ms = _FIRST_MS if self._is_first(lane) else _RESEND_MS[lane]
         entry[_DUE] = now + min(first_ms << min(entry[_TRIES], 10), longest_ms)
         entry[_TRIES] += 1
         return True
+
+    def _is_first(self, lane: str) -> bool:
+        return lane in "tr" and lane not in self._answered
