@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -99,7 +100,8 @@ class PostgresServer:
         main = int((self._data / "postmaster.pid").read_text().split()[0])
         children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
         for process in (main, *map(int, children)):
-            os.kill(process, number)
+            with suppress(ProcessLookupError):  # A server process ends with its connection.
+                os.kill(process, number)
 
     def _run(self, program, *arguments):
         path = os.pathsep.join([*map(str, self._places), os.environ.get("PATH", "")])
