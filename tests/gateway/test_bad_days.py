@@ -192,7 +192,7 @@ def test_device_that_counts_from_one_again_after_a_new_journal_loses_nothing(ins
 
 
 @pytest.mark.usefixtures("gateway")
-@pytest.mark.parametrize("at_ms", [1_000, 75 * YEAR_MS + now_ms()])
+@pytest.mark.parametrize("at_ms", [1_000, 75 * YEAR_MS + now_ms()], ids=["1970", "far ahead"])
 def test_fixes_of_a_wrong_clock_are_stored_and_receipted(installation, at_ms):
     device = FakeDevice(installation, "t-0001").connect()
     device.fixes(at_ms=at_ms + 60_000, quality=clock.RTC)
