@@ -4,7 +4,7 @@ import json
 
 from esp32 import NVS
 
-_BLOB_BYTES_MAX = 3072
+_BLOB_BYTES = (512, 1024, 3072)
 
 
 class Identity:
@@ -39,9 +39,12 @@ class Identity:
 
 
 def _blob(key: str) -> bytes:
-    buffer = bytearray(_BLOB_BYTES_MAX)
-    try:
-        length = NVS("xunhu").get_blob(key, buffer)
-    except OSError as error:
-        raise OSError(error.errno, "no " + key + " in NVS: flash this device again")
-    return bytes(memoryview(buffer)[:length])
+    store, reason = NVS("xunhu"), 0
+    # In growing steps: 3 KB in one piece are not always there, and few blobs need them.
+    for size in _BLOB_BYTES:
+        buffer = bytearray(size)
+        try:
+            return bytes(memoryview(buffer)[: store.get_blob(key, buffer)])
+        except OSError as error:
+            reason = error.errno
+    raise OSError(reason, "no " + key + " in NVS: flash this device again")

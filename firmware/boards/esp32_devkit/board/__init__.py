@@ -45,10 +45,11 @@ class Board(Identity):
 
     def __init__(self) -> None:
         super().__init__()
-        self._held = _hold_for_tls()
         self._uptime = Uptime()
         self.journal_state, self.journal_lost = flash.journal, flash.journal_lost
         self._wifi = Wifi(self.device_id, self.config.get("networks", ()))
+        # Behind the Wi-Fi, which cannot do without its own.
+        self._held = _hold_for_tls()
         self._light = Signal(machine.Pin(pins.LIGHT, machine.Pin.OUT, value=0))
         self._vibration = Signal(machine.Pin(pins.VIBRATION, machine.Pin.OUT, value=0))
         self._buzzer = Signal(Buzzer(pins.BUZZER))

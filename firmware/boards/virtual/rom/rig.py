@@ -52,8 +52,10 @@ def witness(*words) -> None:
     """Note what was done to the device and what it showed, if rig.json asks for a witness.
 
     One JSON line each, `[Unix ms, ...]`, in witness.jsonl: what a test compares the stores with.
+    True asks for everything, a list for what begins with these words.
     """
-    if settings.get("witness"):
+    wanted = settings.get("witness")
+    if wanted is True or (wanted and words[0] in wanted):
         with _host.open("witness.jsonl", "a") as file:
             json.dump([time.time_ns() // 1_000_000] + list(words), file)
             file.write("\n")
