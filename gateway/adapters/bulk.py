@@ -1,8 +1,8 @@
 """The bulk path: tracks and readings, which may wait, and the history of states.
 
-One writer commits what waits to the telemetry store; what is due for a receipt then moves its
-cursors in the registry and is receipted (ADR 0021); live positions follow. While a store is away
-the writer keeps what it took and tries again. Nothing is receipted before both commits.
+One writer commits what waits to the telemetry store; then cursors move in the registry, at least
+those of what is due for a receipt (ADR 0021); receipts and live positions follow. While a store
+is away the writer keeps what it took and tries again. Nothing is receipted before both commits.
 """
 
 import logging
@@ -20,7 +20,7 @@ from gateway.adapters.metrics import Metrics
 from gateway.adapters.mqtt_connection import MqttConnection
 from gateway.adapters.pulse import Pulse
 from gateway.domain import deltas
-from gateway.domain.inbound import Batch, Refused
+from gateway.domain.inbound import Batch, Claim, Refused
 from gateway.domain.newest import NewestPositions
 from gateway.domain.receipts import Due, ReceiptPolicy
 from storage.errors import StoreAway
@@ -144,7 +144,8 @@ class BulkPath:
         with self._policy_lock:
             self._note(batches, refused)
             due = self._policy.due(time.monotonic())
-        self._receipt(due, refused, connection)
+            others = self._policy.to_move(time.monotonic())
+        self._receipt(due, others, refused, connection)
         if taken:
             self._metrics.commit_seconds.labels("bulk").observe(time.monotonic() - started_s)
         crash("bulk", "receipted")
@@ -180,9 +181,13 @@ class BulkPath:
             self._metrics.messages.labels(stream, outcome).inc(number)
 
     def _receipt(
-        self, due: Sequence[Due], refused: Sequence[Refused], connection: MqttConnection
+        self,
+        due: Sequence[Due],
+        others: Sequence[Claim],
+        refused: Sequence[Refused],
+        connection: MqttConnection,
     ) -> None:
-        cursors = self._patiently("registry", lambda: self._commit.move(due, refused))
+        cursors = self._patiently("registry", lambda: self._commit.move(due, others, refused))
         with self._policy_lock:
             for key, (upto, singles) in cursors.items():
                 self._policy.receipted(key, upto, singles)
@@ -217,7 +222,7 @@ class BulkPath:
         with self._policy_lock:
             due = self._policy.all()
         try:
-            self._send(due, self._commit.move(due, []), connection)
+            self._send(due, self._commit.move(due, [], []), connection)
         except StoreAway as error:
             logger.warning("%s; %d receipts are left out", error, len(due))
 

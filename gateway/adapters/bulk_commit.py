@@ -6,7 +6,7 @@ from gateway.adapters.bulk_queue import Waiting
 from gateway.adapters.directory import Directory
 from gateway.adapters.kept import Keeper
 from gateway.domain import inbound
-from gateway.domain.inbound import Batch, Refused
+from gateway.domain.inbound import Batch, Claim, Refused
 from gateway.domain.receipts import Due
 from storage.errors import RowsRefused
 from storage.registry import Registry
@@ -60,15 +60,16 @@ class BulkCommit:
             return [_refused(batch, str(error)) for batch in gone]
         return []
 
-    def move(self, due: Sequence[Due], refused: Sequence[Refused]) -> Cursors:
-        """Move the cursors of what is due, and keep what was refused, in one transaction."""
-        if not due and not refused:
+    def move(
+        self, due: Sequence[Due], others: Sequence[Claim], refused: Sequence[Refused]
+    ) -> Cursors:
+        """Move cursors and keep what was refused, in one transaction; return where they stand."""
+        if not due and not others and not refused:
             return {}
+        claims = [*others, *(claim for one in due for claim in one.claims)]
         with self._registry.begin() as session:
             rows = self._keeper.keep(session, refused)
-            cursors = advance_cursors(
-                session, [Advance._make(claim) for one in due for claim in one.claims]
-            )
+            cursors = advance_cursors(session, map(Advance._make, claims))
         self._keeper.count(refused, rows)
         return cursors
 

@@ -1,8 +1,8 @@
 """When tracks and readings are receipted (ADR 0002): one receipt for several batches.
 
-A receipt costs about as much as a batch on a mobile link, and moving a cursor about as much as
-storing a batch, so both wait until they cover enough (ADR 0021). Events and results never wait:
-this policy is not asked for them.
+A receipt costs about as much as a batch on a mobile link, so it waits until it covers enough. The
+cursors behind it move sooner (ADR 0021): another gateway's receipt must not leave out what this
+one has stored. Events and results never wait: this policy is not asked for them.
 """
 
 from collections import OrderedDict
@@ -11,15 +11,19 @@ from dataclasses import dataclass, field
 from gateway.domain.inbound import Claim
 
 BATCHES_PER_RECEIPT = 4
-# The longest a device waits; its resend timer for tracks (600 s) is longer.
-WAIT_S_MAX = 240
+# The longest a device waits: a little less than its resend timer for tracks (600 s). Two batches
+# of five minutes share a receipt that way.
+WAIT_S_MAX = 540
+# How far behind the cursors may be. Moving one costs about as much as storing a batch; under load
+# one move covers many.
+MOVE_S = 1.0
 # Streams that are remembered, of ten districts; who is forgotten is receipted at once.
 STREAMS_MAX = 60_000
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What is to be receipted now: the claims whose cursors move, of one device and epoch."""
+    """What is to be receipted now, of one device and epoch; some cursors may have moved before."""
 
     device: str
     epoch: int
@@ -31,6 +35,7 @@ class _Pending:
     epoch: int
     since_s: float
     claims: list[Claim] = field(default_factory=list)
+    moved: int = 0  # How many of them are in the cursors.
 
 
 @dataclass(slots=True)
@@ -50,10 +55,15 @@ class ReceiptPolicy:
         self._receipted: dict[tuple[str, str], _Receipted] = {}
         self._fresh: set[str] = set()
         self._replaced: list[Due] = []
+        self._unmoved: dict[str, None] = {}
+        self._moved_s = 0.0
 
     def connected(self, device: str) -> None:
         """A new connection of the device began: its first batch is receipted at once."""
         self._fresh.add(device)
+        if device in self._pending:
+            # It is about to send all of that again; or its first batch was quicker than this.
+            self._ready[device] = None
 
     def sos_is_open(self, device: str, *, is_open: bool) -> None:
         """While an SOS is open nothing of its device waits."""
@@ -84,6 +94,7 @@ class ReceiptPolicy:
         known = self._receipted.get((device, claim.stream))
         duplicate = _is_known(claim, known) or claim in pending.claims[:BATCHES_PER_RECEIPT]
         pending.claims.append(claim)
+        self._unmoved[device] = None
         if (
             at_once
             or duplicate
@@ -103,6 +114,20 @@ class ReceiptPolicy:
                 break
             self._ready[device] = None
         return self._take(list(self._ready))
+
+    def to_move(self, now_s: float) -> list[Claim]:
+        """Take the claims whose cursors should move now although no receipt is due."""
+        if now_s - self._moved_s < MOVE_S:
+            return []
+        self._moved_s = now_s
+        claims: list[Claim] = []
+        for device in self._unmoved:
+            pending = self._pending.get(device)
+            if pending is not None:
+                claims += pending.claims[pending.moved :]
+                pending.moved = len(pending.claims)
+        self._unmoved.clear()
+        return claims
 
     def all(self) -> list[Due]:
         """Take out everything: this gateway ends."""

@@ -65,6 +65,37 @@ def test_batches_are_shared_and_each_is_stored_once(installation: Installation) 
     stores.assert_stored_exactly_once(installation, fleet.devices)
 
 
+def test_receipt_of_one_gateway_covers_what_the_other_has_stored(
+    installation: Installation,
+) -> None:
+    """A device takes what a receipt leaves out for lost, and sends it again."""
+    installation.add_devices(["t-0001"])
+    gateways = [installation.start_gateway(str(number)) for number in (1, 2)]
+    for gateway in gateways:
+        gateway.wait_until_connected()
+    device = FakeDevice(installation, "t-0001", resend_s=600).connect()
+    holes = []
+    for number in range(24):
+        device.fixes()
+        device.tick()
+        wait_for(lambda number=number: len(_batches(installation)) > number, 10, "it is stored")
+        time.sleep(1.2 if number % 3 == 0 else 0.05)
+        holes += [r for r in device.heard_on("receipt") if len(r["streams"].get("track", [])) > 1]
+        device.heard.clear()
+    stored = 'xunhu_gateway_messages_total{outcome="stored",stream="track"'
+    assert min(gateway.metric(stored) for gateway in gateways) > 0
+    # Those of the last second may be missing, no older one.
+    for receipt in holes:
+        upto, *singles = receipt["streams"]["track"]
+        assert singles[-1] - upto <= 3 * 12 + 1
+    assert len(holes) <= 8
+    device.disconnect()
+
+
+def _batches(installation: Installation) -> list[tuple]:
+    return stores.stored_batches(installation, "track")
+
+
 def test_one_killed_and_one_frozen_gateway_hold_up_nobody(installation: Installation) -> None:
     """The third one does it all; what the frozen one was sent is sent again by its device."""
     first, second, third = [installation.start_gateway(str(number)) for number in (1, 2, 3)]

@@ -13,7 +13,7 @@ from device.adapters.segments import STREAM_OF
 WINDOW_MAX = 16
 LANES = "sexrt"  # Families of the journal, the most urgent first.
 # First and longest wait in ms for a receipt; doubling. The gateway joins the receipts of tracks
-# and readings for up to 240 s, and events are receipted at once.
+# and readings for up to 540 s, and events are receipted at once.
 _RESEND_MS = {
     "s": (2_000, 60_000),
     "e": (10_000, 300_000),

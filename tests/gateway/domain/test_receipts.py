@@ -145,3 +145,27 @@ def test_every_committed_batch_comes_out_once_whatever_happens():
     for due in policy.all():
         taken += due.claims
     assert sorted(taken) == sorted(put)
+
+
+def test_cursors_move_before_the_receipt_is_due():
+    """Another gateway's receipt must not leave out what this one has stored."""
+    policy = settled()
+    policy.to_move(0.0)
+    policy.committed(claim(13), 10.0)
+    assert policy.due(10.0) == []
+    assert policy.to_move(10.0) == [claim(13)]
+    policy.committed(claim(25), 10.1)
+    assert policy.to_move(10.2) == []
+    assert policy.to_move(11.1) == [claim(25)]
+    assert policy.to_move(20.0) == []
+    # When the receipt is due it names all of them, moved or not.
+    policy.committed(claim(37), 20.1)
+    policy.committed(claim(49), 20.2)
+    assert [due.claims for due in policy.due(20.2)] == [[claim(n) for n in (13, 25, 37, 49)]]
+
+
+def test_batch_that_was_quicker_than_its_state_is_receipted_when_the_state_comes():
+    policy = settled()
+    policy.committed(claim(13), 1.0)
+    policy.connected("t-1")
+    assert policy.due(1.0)
