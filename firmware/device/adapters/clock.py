@@ -40,10 +40,14 @@ class Clock:
 
     def offer(self, source: int, unix_ms: int) -> bool:
         """Take a time from the server or the satellites; True if the clock was set by it."""
+        before = self._ladder.quality
         stepped = self._ladder.offer(source, unix_ms, self._board.uptime_ms())
         if stepped:
             self._set_board()
-            self.keep()
+            # Not at every step: where writing makes the loop late, the next fix is late too,
+            # steps the clock again, and the device does nothing else any more.
+            if self._ladder.quality > before:
+                self.keep()
         return stepped
 
     def stamp(self) -> dict:
