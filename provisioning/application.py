@@ -82,7 +82,7 @@ def link_application(board: str, start: Path | None = None) -> Linked:
     Raises:
         ImageError: A module is missing, or does what linking cannot keep.
     """
-    sources = {name: path.read_text() for name, path in _modules(board, start).items()}
+    sources = {name: path.read_text() for name, path in source_modules(board, start).items()}
     around = [*FIRMWARE.glob("*.py"), *(FIRMWARE / "boards" / board / "rom").glob("*.py")]
     outside = "\n".join(path.read_text() for path in sorted(around))
     return link(sources, _ROOTS, outside, _chip_names())
@@ -117,7 +117,7 @@ def built_s() -> int:
         return max(int(path.stat().st_mtime) for path in FIRMWARE.rglob("*.py"))
 
 
-def _modules(board: str, start: Path | None) -> dict[str, Path]:
+def source_modules(board: str, start: Path | None = None) -> dict[str, Path]:
     """Return the source file of every module that the application reaches, by dotted name."""
     places = (FIRMWARE / "boards" / board, FIRMWARE / "boards", FIRMWARE, REPOSITORY)
     found: dict[str, Path] = {}

@@ -1,16 +1,15 @@
 """Starts the named tasks, restarts what crashed, feeds the watchdog, keeps the reasons."""
 
 import asyncio
-import io
-import sys
+
+from device.errors import DeviceError
+from device.late import forget
 
 WATCHDOG_MS = 60_000  # Longer than any blocking call: a name lookup may take 14 s on the chip.
 FEED_MS = 5_000
 FIRST_REST_MS = 1_000
 LONGEST_REST_MS = 30_000
 STABLE_MS = 60_000  # A task that lived this long starts again at the first rest.
-CRASHES_MAX = 8
-TRACE_CHARS_MAX = 240  # The end of a traceback: the last two lines and what was raised.
 _NAME, _START, _LIMIT, _BEAT, _TASK = 0, 1, 2, 3, 4
 
 
@@ -18,7 +17,6 @@ class Supervisor:
     """The tasks of one device.
 
     Attributes:
-        crashes: The last ones, [boot, uptime_s, task, end of the traceback], kept over restarts.
         crashed: Names of the tasks that crashed since this start.
     """
 
@@ -28,7 +26,6 @@ class Supervisor:
         self._boot = boot
         self._tasks = []
         self.crashed = set()
-        self.crashes = kept.load("crashes", [])
 
     def add(self, name: str, start, limit_s: int | None) -> None:
         """Add a task.
@@ -67,21 +64,17 @@ class Supervisor:
             began_ms = row[_BEAT]
             try:
                 await row[_START](beat)
-                self._note(row[_NAME], "it returned")
+                self._note(row[_NAME], DeviceError("it returned"))
             except Exception as error:  # noqa: BLE001 - the outermost loop of every task
-                trace = io.StringIO()
-                # The stubs take StringIO for something else than a file in memory.
-                sys.print_exception(error, trace)  # pyright: ignore[reportArgumentType]
-                text = trace.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
-                self._note(row[_NAME], text[-TRACE_CHARS_MAX:])
+                self._note(row[_NAME], error)
             if self._board.uptime_ms() - began_ms >= STABLE_MS:
                 rest_ms = FIRST_REST_MS
             await asyncio.sleep_ms(rest_ms)
             rest_ms = min(2 * rest_ms, LONGEST_REST_MS)
 
-    def _note(self, name: str, trace: str) -> None:
-        print(name, "crashed:", trace)
+    def _note(self, name: str, error: Exception) -> None:
+        from device.crashes import keep_crash
+
         self.crashed.add(name)
-        self.crashes.append([self._boot, self._board.uptime_ms() // 1000, name, trace])
-        del self.crashes[:-CRASHES_MAX]
-        self._kept.save("crashes", self.crashes)
+        keep_crash(self._kept, self._boot, self._board.uptime_ms() // 1000, name, error)
+        forget("device.crashes")

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from device.domain import indications
 from device.domain.nmea import NmeaParser
 from device.domain.recorder import Recorder
 from device.domain.sos import IDLE, Sos
+from device.late import forget
 from device.services.station import position
 from wire_protocol import clock as quality
 from wire_protocol import track_encode
@@ -79,8 +79,7 @@ class Terminal:
         """Run a command: (status, reason, data), or None when the answer comes later."""
         if kind == "message":
             self._messages.append([command, body["text"]])
-            indications.show(self._board, "message", self._silent())
-            self._show(again=False)
+            self._show(again=True, name="message")
             return None
         if kind == "duty":
             if body["on"] != self._duty:
@@ -269,8 +268,6 @@ class Terminal:
 
     def _show(self, again: bool, name: str | None = None) -> None:
         """Set the light for what matters most, and play `name` once if it has just happened."""
-        if name and again:
-            indications.show(self._board, name, self._silent())
         steady = "duty_on" if self._duty else "off"
         if self._sos.is_open:
             steady = self._sos.state
@@ -280,8 +277,16 @@ class Terminal:
             steady = "fault"
         if name or steady != self._light:
             self._light = steady
-            indications.show(self._board, steady, self._silent(), again=False)
+            self._play(name if again else None, steady)
         self._board.screen(self._lines())
+
+    def _play(self, once: str | None, steady: str) -> None:
+        from device.domain.indications import show
+
+        if once:
+            show(self._board, once, self._silent())
+        show(self._board, steady, self._silent(), again=False)
+        forget("device.domain.indications")
 
     def _lines(self) -> tuple:
         link = "online" if self.station.link.up.is_set() else "OFFLINE"

@@ -48,6 +48,13 @@ class Bundles:
         """Return the bundle of a module."""
         return self._home[module]
 
+    def has_private_names(self, module: str) -> bool:
+        """Say whether objects made in a module have attributes of their own."""
+        return any(
+            isinstance(node, ast.Attribute) and node.attr.startswith("_")
+            for node in ast.walk(self._program.units[module].tree)
+        )
+
     def origin(self, module: str, name: str) -> tuple[str, str]:
         """Return where a name is defined."""
         return self._program.origin(module, name)
@@ -161,8 +168,21 @@ class _Rewriter(ast.NodeTransformer):
         return node
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
+        for base in node.bases:
+            self._check_base(base)
         self._define(node)
         return node
+
+    def _check_base(self, base: ast.expr) -> None:
+        """Refuse a base class in another bundle that has private names: they could meet ours."""
+        pair = self._unit.names.get(getattr(base, "id", ""))
+        if pair is None:
+            return
+        module, name = self._bundles.origin(*pair)
+        if self._bundles.home(module) == self._bundles.home(self._unit.name):
+            return
+        if self._bundles.has_private_names(module):
+            raise LinkError(f"{self._unit.name}: base class {name} is in another bundle")
 
     def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
         if self._depth == 0 and node.name in self._mine:

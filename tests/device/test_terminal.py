@@ -567,7 +567,7 @@ def test_a_task_that_crashes_is_started_again_and_remembered(terminal, gateway):
     terminal.on()
     gateway.wait_state(lambda state: state["online"], "online")
     terminal.ask("setattr(station.kind, 'on_tick', None)")
-    wait_for(lambda: terminal.ask("len(station.supervisor.crashes)") >= 2, "crashes")
+    wait_for(lambda: terminal.ask("len(station.kept.load('crashes', []))") >= 2, "crashes")
     terminal.ask("delattr(station.kind, 'on_tick')")
     gateway.wait_state(lambda s: "crash_tick" in s.get("faults", ()), "the fault")
     terminal.hold()
@@ -575,7 +575,7 @@ def test_a_task_that_crashes_is_started_again_and_remembered(terminal, gateway):
     terminal.pull_battery()
     assert (terminal.journal / "crashes.json").exists()
     terminal.on()
-    assert terminal.ask("station.supervisor.crashes[0][2]") == "tick"
+    assert terminal.ask("station.kept.load('crashes')[0][2]") == "tick"
 
 
 def test_a_connection_that_lives_long_is_well_and_the_watchdog_is_fed(terminal, gateway):

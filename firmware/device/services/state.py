@@ -1,19 +1,16 @@
 """The whole state as a message; loaded when it is told, then dropped."""
 
-import gc
-
 from wire_protocol import lean
 
 BATTERY_EMPTY_MV = 3_300
 BATTERY_FULL_MV = 4_150
 
 
-def compose(station) -> bytes:
+def compose(station, heap_free: int) -> bytes:
     """Return the state of a station that is online, ready to publish."""
     board = station.board
     journal = station.logbook.journal
     battery_mv = board.battery_mv()
-    gc.collect()
     state = station.identity(station.link.connection, True)
     state.update(station.clock.stamp())
     state["device_kind"] = board.config["device_kind"]
@@ -21,7 +18,7 @@ def compose(station) -> bytes:
     state["battery_mv"] = battery_mv
     state["battery_percent"] = _percent(battery_mv)
     state["rssi_dbm"] = board.rssi_dbm()
-    state["heap_free"] = gc.mem_free()
+    state["heap_free"] = heap_free
     state["reset"] = board.reset_reason()
     state["held"] = {stream: journal.held(stream) for stream in lean.STREAMS}
     state["dropped"] = journal.dropped

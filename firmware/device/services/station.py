@@ -1,6 +1,7 @@
 """What both kinds of device are made of: clock, journal, link, sender, orders, state."""
 
 import asyncio
+import gc
 
 from device.adapters.clock import Clock
 from device.adapters.kept import Kept
@@ -121,10 +122,13 @@ class Station:
         }
 
     def _compose(self) -> bytes:
+        # Before the part that composes takes its share.
+        gc.collect()
+        heap_free = gc.mem_free()
         from device.services.state import compose
 
         try:
-            return compose(self)
+            return compose(self, heap_free)
         finally:
             forget("device.services.state")
 

@@ -1,10 +1,11 @@
-"""Cuts the power in the middle of every write that a working journal does: `journal_cuts.py STEP`.
+"""Cuts the power in the middle of every write of a working journal: `journal_cuts.py STEP [SEED]`.
 
 Prints {"cuts": n, "writes": m}; an assertion that fails says at which write.
 """
 
 import gc
 import json
+import random
 import sys
 
 import vfs
@@ -16,6 +17,7 @@ from flash_sim import BLOCK_BYTES, MemoryFlash, PowerCut
 
 BLOCKS = 36
 PATH = "/flash"
+SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 0
 
 
 class Witness:
@@ -73,7 +75,7 @@ def work(witness):
     journal = Journal(PATH, Kept(PATH))
     for turn in range(9):
         for _ in range(5):
-            witness.append(journal, "track", 700)
+            witness.append(journal, "track", random.randrange(500, 900))
         witness.append(journal, "event", 180)
         witness.append(journal, "event", 200, sos=turn % 3 == 0)
         witness.append(journal, "result", 300)
@@ -90,6 +92,7 @@ def work(witness):
 
 def one(blank, cut_at):
     """Run until the power is cut, then start again on what is left; returns the writes done."""
+    random.seed(SEED)
     flash = MemoryFlash(bytearray(blank), cut_at)
     vfs.mount(vfs.VfsLfs2(flash), PATH)
     witness = Witness()
