@@ -16,11 +16,13 @@ from chip.uptime import Uptime
 from board import pins
 from board.buttons import Buttons
 from board.signals import Buzzer, Signal
+from board.voltage import Voltage
 from board.wifi import Wifi
 
 # This port counts time from 2000-01-01; the application knows Unix time alone.
 _EPOCH_2000_S = 946_684_800
 _SET_SINCE_S = 1_735_689_600  # 2025-01-01: before it, the chip's clock was never set.
+_BATTERY_MV_MIN = 2000  # No lithium cell that still runs a chip is lower.
 # MicroPython doubles its heap when the first 56 KB are full, out of the memory that TLS needs
 # too. Measured: a connection takes 29 KB, each of these 24.
 _HELD_FOR_TLS = 2
@@ -53,7 +55,7 @@ class Board(Identity):
         self._light = Signal(machine.Pin(pins.LIGHT, machine.Pin.OUT, value=0))
         self._vibration = Signal(machine.Pin(pins.VIBRATION, machine.Pin.OUT, value=0))
         self._buzzer = Signal(Buzzer(pins.BUZZER))
-        self._battery = machine.ADC(machine.Pin(pins.BATTERY), atten=machine.ADC.ATTN_11DB)
+        self._battery = Voltage(pins.BATTERY)
         self._screen = None
         self._lines = ()
         self._sensors = None
@@ -85,9 +87,10 @@ class Board(Identity):
         """The value of a sensor in the unit of the wire, or None if there is none of that name."""
         return self._sensors.read(name) if self._sensors else None
 
-    def battery_mv(self) -> int:
-        """The battery's voltage."""
-        return pins.millivolts(self._battery) * pins.BATTERY_DIVIDER
+    def battery_mv(self) -> int | None:
+        """The battery's voltage, or None when the input sees none: a board on a cable."""
+        measured_mv = self._battery.read_mv() * pins.BATTERY_DIVIDER
+        return measured_mv if measured_mv >= _BATTERY_MV_MIN else None
 
     def light(self, pattern: tuple) -> None:
         """Blink on and on with (on_ms, off_ms) pairs; () is dark."""

@@ -14,13 +14,3 @@ BATTERY = 34
 BATTERY_DIVIDER = 2  # Two equal resistors: the converter sees half of the voltage.
 SWITCHES = {"door": 13, "motion": 14}
 ANALOG = {"smoke": 36, "water_level": 39}
-
-_FULL_SCALE_MV = 3100  # At 11 dB, ESP32 data sheet, table "ADC Calibration Results".
-
-
-def millivolts(adc) -> int:
-    """The voltage on an input; chips without calibration data in their fuses tell it roughly."""
-    try:
-        return adc.read_uv() // 1000
-    except OSError:
-        return adc.read_u16() * _FULL_SCALE_MV // 65_535

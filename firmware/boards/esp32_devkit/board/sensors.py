@@ -4,9 +4,10 @@
 in the unit of the wire's sensor table.
 """
 
-from machine import ADC, Pin
+from machine import Pin
 
 from board import pins
+from board.voltage import Voltage
 
 _SCALE = (1, 1, 0)
 
@@ -20,14 +21,14 @@ class Sensors:
             if name in pins.SWITCHES:
                 self._switches[name] = Pin(pins.SWITCHES[name], Pin.IN, Pin.PULL_UP)
             elif name in pins.ANALOG:
-                adc = ADC(Pin(pins.ANALOG[name]), atten=ADC.ATTN_11DB)
-                self._analog[name] = (adc, setting.get("scale", _SCALE))
+                voltage = Voltage(pins.ANALOG[name])
+                self._analog[name] = (voltage, setting.get("scale", _SCALE))
 
     def read(self, name: str) -> int | None:
         """A value, or None for what is not wired."""
         if name in self._switches:
             return self._switches[name].value()
         if name in self._analog:
-            adc, (multiplier, divisor, offset) = self._analog[name]
-            return pins.millivolts(adc) * multiplier // divisor + offset
+            voltage, (multiplier, divisor, offset) = self._analog[name]
+            return voltage.read_mv() * multiplier // divisor + offset
         return None
