@@ -5,6 +5,7 @@ disk before a receipt goes out; writers begin IMMEDIATE, so that two gateways qu
 failing in the middle (sqlite.org/lang_transaction.html).
 """
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ from sqlalchemy.orm import Session
 
 from storage.errors import StorageError, StoreAway
 from storage.registry.bounded import bound_waits
+from storage.sqlite_wal import use_write_ahead_log
 
 # A writer holds the lock for one commit, a few ms; ten seconds of waiting means trouble.
 LOCK_WAIT_S = 10
@@ -132,7 +134,7 @@ def _engine(url: str, wait_s: int = LOCK_WAIT_S) -> Engine:
     backend = _parsed(url).get_backend_name()
     if backend == "sqlite":
         engine = create_engine(url, connect_args={"timeout": wait_s}, pool_timeout=wait_s)
-        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "connect", lambda connection, _: _prepare_sqlite(connection, wait_s))
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     if backend == "postgresql":
@@ -161,14 +163,11 @@ def _postgresql_options(wait_s: int) -> str:
     )
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:  # noqa: ANN401 - the driver's own
+def _prepare_sqlite(connection: sqlite3.Connection, wait_s: int) -> None:
     # The driver must not begin transactions by itself: it would begin them DEFERRED.
     connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
+    use_write_ahead_log(connection, wait_s)
+    connection.execute("PRAGMA foreign_keys=ON").close()
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from storage.errors import StorageError, StoreAway
+from storage.sqlite_wal import use_write_ahead_log
 from storage.telemetry.sqlite_schema import SCHEMA, VERSION
 
 LOCK_WAIT_S = 10
@@ -81,8 +82,7 @@ class SqliteFile:
             self._path, timeout=self._wait_s, isolation_level=None, check_same_thread=False
         )
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
+            use_write_ahead_log(connection, self._wait_s)
             self._prepare(connection)
         except BaseException:
             connection.close()

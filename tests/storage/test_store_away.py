@@ -14,6 +14,7 @@ from storage.registry.session import POSTGRESQL_CONNECT_WAIT_S, migrate, open_re
 from storage.telemetry.sqlite import SqliteTelemetry
 from tests.storage.batches import NOON_MS, fleet_rows, sos_record, track_row
 from tests.storage.postgres_server import PostgresServer
+from tests.storage.test_cases import together
 
 WAIT_S = 1
 
@@ -279,6 +280,20 @@ def test_two_gateways_write_one_telemetry_file(tmp_path):
         assert len(telemetry.track(f"t-{number:04d}", NOON_MS, NOON_MS + 3_600_000)) == 360
     assert {position.seq for position in telemetry.last_positions()} == {360}
     telemetry.close()
+
+
+def test_many_that_open_a_new_file_at_once_all_find_it(tmp_path):
+    """SQLite itself does not wait when several switch to the write-ahead log."""
+    for number in range(20):
+        path = tmp_path / f"{number}.sqlite"
+
+        def look(_, path=path):
+            telemetry = SqliteTelemetry(path)
+            telemetry.check()
+            telemetry.close()
+            return True
+
+        assert together(4, look) == [True] * 4
 
 
 def test_a_telemetry_file_of_another_version_is_refused(tmp_path):
