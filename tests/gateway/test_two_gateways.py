@@ -1,10 +1,11 @@
 """Gateways side by side: each hears every event, one of them gets each batch."""
 
 import json
+import sqlite3
 import time
+from pathlib import Path
 
-from storage.errors import StoreAway
-from storage.registry import open_registry, outbox
+from storage.registry import outbox
 from storage.registry.models import DeviceState
 from tests.gateway import stores
 from tests.gateway.bus import Witness
@@ -103,8 +104,9 @@ def test_one_killed_and_one_frozen_gateway_hold_up_nobody(installation: Installa
         for gateway in (first, second, third):
             gateway.wait_until_connected()
         wait_for(lambda: second.metric("xunhu_gateway_receipts_total") > 20, 30, "it works")
-        _freeze_outside_of_a_commit(installation, second)
         first.process.kill()
+        first.process.wait()
+        _freeze(installation, second, locked=False)
         started_s = time.monotonic()
         sos = fleet.devices[0].press_sos()
         witness.wait_for_delta("case", device=fleet.devices[0].device)
@@ -123,19 +125,47 @@ def test_one_killed_and_one_frozen_gateway_hold_up_nobody(installation: Installa
     assert len(stores.cases(installation)) == 1
 
 
-def _freeze_outside_of_a_commit(installation: Installation, gateway: GatewayProcess) -> None:
-    """Freeze it while it holds no lock of SQLite; the next test is about one that does."""
-    registry = open_registry(installation.registry_url, wait_s=0)
+def test_gateway_frozen_with_a_store_in_its_hand_is_killed_and_nothing_is_lost(
+    installation: Installation,
+) -> None:
+    """What `xunhu up` does after ten seconds (ADR 0025): SQLite's lock goes with the process."""
+    first, second = [installation.start_gateway(str(number)) for number in (1, 2)]
+    with Fleet(installation, period_s=0.005) as fleet, Witness(installation) as witness:
+        for gateway in (first, second):
+            gateway.wait_until_connected()
+        _freeze(installation, second, locked=True)
+        time.sleep(1)
+        second.process.kill()
+        fleet.devices[0].press_sos()
+        witness.wait_for_delta("case", 20, device=fleet.devices[0].device)
+        fleet.be_quiet()
+        fleet.wait_until_empty()
+    stores.assert_stored_exactly_once(installation, fleet.devices)
+
+
+def _freeze(installation: Installation, gateway: GatewayProcess, *, locked: bool) -> None:
+    """Freeze it while it holds a lock of SQLite, or none."""
+    for _ in range(2_000):
+        gateway.freeze()
+        time.sleep(0.02)  # Until every thread of it stands.
+        files = [installation.home / name for name in ("registry.sqlite", "telemetry.sqlite")]
+        if any(map(_is_locked, files)) == locked:
+            return
+        gateway.thaw()
+        time.sleep(0.003)
+    raise AssertionError(f"it never stood with locked={locked}")
+
+
+def _is_locked(path: Path) -> bool:
+    connection = sqlite3.connect(path, timeout=0, isolation_level=None)
     try:
-        while True:
-            gateway.freeze()
-            try:
-                with registry.begin():
-                    return
-            except StoreAway:
-                gateway.thaw()
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    except sqlite3.OperationalError:
+        return True
     finally:
-        registry.close()
+        connection.close()
+    return False
 
 
 def test_command_is_claimed_by_one_gateway(installation: Installation) -> None:
