@@ -8,7 +8,7 @@ and while the device runs `control.port` and `console.log`.
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,8 @@ class Rig:
         link_up: Whether there is a network at the start.
         period_s: How often the receiver speaks.
         slice_bytes: Its bytes arrive in random pieces up to this long.
-        witness: Note presses, positions and screens in witness.jsonl, for a test to compare.
+        witness: Note presses, positions, screens and sealed records in witness.jsonl, for a test
+            to compare; or only those named: input, fed, screen, sealed, link, receiver, sensor.
     """
 
     receiver: Walk | Gpx | Log | Feed | None = None
@@ -97,7 +98,7 @@ class Rig:
     link_up: bool = True
     period_s: int = 1
     slice_bytes: int = 64
-    witness: bool = False
+    witness: bool | Sequence[str] = False
 
 
 def device_folder(home: Path, device_id: str) -> Path:
