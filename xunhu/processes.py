@@ -19,8 +19,8 @@ from xunhu.errors import XunhuError
 logger = logging.getLogger(__name__)
 
 RESTART_DELAY_FIRST_S = 1.0
-RESTART_DELAY_MAX_S = 30.0
-HEALTHY_AFTER_S = 60.0  # A child that lived this long starts again with the shortest delay.
+RESTART_DELAY_MAX_S = 5.0
+HEALTHY_AFTER_S = 10.0  # A child that lived this long starts again with the shortest delay.
 STOP_WAIT_S = 10.0
 # Stopped (SIGSTOP) for so long, a child is killed and started again: frozen within a transaction
 # it would hold SQLite's lock, and with it everybody else, for as long as it is frozen.
