@@ -1,10 +1,10 @@
-"""`python -m bench.gateway [FIXES] [telemetry-url]`: fixes a second stored, and CPU a fix.
+"""`python -m bench.gateway [FIXES]`: fixes a second stored, and CPU a fix.
 
 One gateway process, the real broker with mutual TLS, 1,436 devices in shuffled order, batches of
 12, SQLite with synchronous=FULL. The source is mosquitto's own C client, with as many messages
 under way as a fleet has at most; the witness is the store itself. Beside it, in the same run, the
 raw broker: the same source, and mosquitto_sub as the sink. JSON on the last line and in
-bench/results/gateway.json.
+bench/results/gateway.json. The same into InfluxDB where there is one, with fewer fixes.
 """
 
 from __future__ import annotations
@@ -18,20 +18,28 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from bench import results
 from bench.libmosquitto import Source
+from bench.storage import built_influxd
 from bench.wire_tracks import generated_walk
 from tests.gateway.installation import GatewayProcess, Installation, wait_for
+from tests.storage.influx_server import InfluxProcess, find_program
 from wire_protocol import clock, frames, topics, track
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = Path(__file__).with_name("results")
 DEVICES = 1436
 FIXES_A_BATCH = 12
 EPOCH = 7
 # A device has up to 16 messages under way; two of each fill the pipe.
 UNDER_WAY_MAX = 2 * DEVICES
+INFLUX_FIXES_MAX = 300_000
 # Beside the rules of every installation: one connection that speaks for all devices.
 RULES = "user source\ntopic write xh/1/+/up/+\nuser sink\ntopic read xh/1/+/up/+\n"
 TICKS_A_SECOND = 100  # /proc/PID/stat
@@ -70,16 +78,24 @@ def own_cpu_s() -> float:
 
 
 class Stored:
-    """Counts batches in the telemetry file, as anybody else could."""
+    """Counts batches in the telemetry file, as anybody could; with InfluxDB by the metrics."""
 
     def __init__(self, installation: Installation, gateway: GatewayProcess) -> None:
-        self._path = installation.home / "telemetry.sqlite"
+        path = installation.home / "telemetry.sqlite"
+        self._path = path if installation.telemetry_url.startswith("sqlite") else None
         self._gateway = gateway
         self._connection: sqlite3.Connection | None = None
 
+    @property
+    def period_s(self) -> float:
+        """How often it may be asked without being in the way."""
+        return 0.005 if self._path else 0.1
+
     def __call__(self) -> int:
+        if self._path is None:
+            return int(self._gateway.metric('xunhu_gateway_messages_total{outcome="stored"'))
         if not self._path.exists():
-            return int(self._gateway.metric("xunhu_gateway_messages_total{"))
+            return 0
         if self._connection is None:
             self._connection = sqlite3.connect(self._path)
         try:
@@ -105,7 +121,7 @@ def gateway_run(installation: Installation, work: list[tuple[bytes, bytes]]) -> 
         while sent < len(work) and sent - done < UNDER_WAY_MAX:
             source.publish(*work[sent])
             sent += 1
-        time.sleep(0.005)
+        time.sleep(stored.period_s)
         done = stored()
         if time.monotonic() - start_s > 600:
             sys.exit(f"after 600 s {done} of {len(work)} batches are stored")
@@ -176,25 +192,53 @@ def _source(installation: Installation) -> Source:
     )  # fmt: skip
 
 
+def influx_run(work: list[tuple[bytes, bytes]], folder: Path) -> dict[str, Any]:
+    """The same into InfluxDB where there is one."""
+    program = find_program() or built_influxd()
+    if program is None:
+        return {"not measured": "no influxd on the path, and none can be built"}
+    server = InfluxProcess(program, folder / "influx")
+    server.start()
+    try:
+        server.set_up()
+        with installed(folder / "home-influx") as installation:
+            installation.telemetry_url = server.new_bucket()
+            installation.telemetry_token = server.token
+            return gateway_run(installation, work[: INFLUX_FIXES_MAX // FIXES_A_BATCH])
+    finally:
+        server.stop()
+
+
+@contextmanager
+def installed(home: Path) -> Iterator[Installation]:
+    installation = Installation(home, more_rules=RULES)
+    try:
+        installation.add_devices(f"t-{number:05}" for number in range(DEVICES))
+        installation.start_broker()
+        yield installation
+    finally:
+        installation.stop()
+
+
 def main() -> None:
     fixes = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     work = messages(fixes)
     with tempfile.TemporaryDirectory(prefix="xunhu-bench-") as folder:
-        installation = Installation(Path(folder), more_rules=RULES)
-        try:
-            installation.add_devices(f"t-{number:05}" for number in range(DEVICES))
-            installation.start_broker()
+        with installed(Path(folder) / "home") as installation:
             raw = broker_run(installation, work)
-            print("broker ", json.dumps(raw), flush=True)
+            print("raw broker", json.dumps(raw), flush=True)
             run = gateway_run(installation, work)
             print("gateway", json.dumps(run), flush=True)
-        finally:
-            installation.stop()
+        influx = influx_run(work, Path(folder))
+        print("gateway into InfluxDB", json.dumps(influx), flush=True)
     ratio = round(run["fixes_a_second"] / raw["fixes_a_second"], 3)
-    result = {"gateway": run, "raw_broker": raw, "of_the_brokers_ceiling": ratio}
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "gateway.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result))
+    results.write(
+        "gateway",
+        {
+            "gateway": run, "raw_broker": raw, "of_the_brokers_ceiling": ratio,
+            "influxdb": influx,
+        },
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
