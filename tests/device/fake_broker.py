@@ -110,7 +110,8 @@ class FakeBroker:
                     with self._context.wrap_socket(raw, server_side=True) as connection:
                         self._open.append(connection)
                         self._serve(connection)
-                except (OSError, EOFError):
+                except (OSError, EOFError) as e:
+                    print("FAKE", repr(e))
                     pass
 
     def _serve(self, connection: ssl.SSLSocket) -> None:

@@ -41,14 +41,15 @@ def come_to_rest(installation: Installation) -> None:
     wait_for("what the sensor nodes sealed last", lambda: quiet(installation), 60)
 
 
-def test_twenty_kills_of_gateways_and_api_lose_and_double_nothing(bad_day):
+def test_kills_of_gateways_and_api_lose_and_double_nothing(bad_day):
     chance = random.Random(20)
     parts = ["gateway-1", "gateway-2", "api-1"]
-    for number in range(20):
+    # Twenty kills at named points are in tests/gateway; these are of the whole system.
+    for number in range(6):
         victim = parts[number % 3]
-        if number == 7:
+        if number == 2:
             bad_day.control("t-0003").push("sos", hold_s=1.5)
-        if number == 12:
+        if number == 4:
             bad_day.control("t-0005").push("sos", hold_s=1.5)
         pid = bad_day.pid(victim)
         bad_day.kill(victim)
