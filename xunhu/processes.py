@@ -64,7 +64,9 @@ class Child:
                 start_new_session=True,
             )
         # Beside the log, for whoever must find the process: an administrator, a test.
-        self._pid_path.write_text(f"{process.pid}\n", encoding="ascii")
+        unfinished = self._pid_path.with_suffix(".unfinished")
+        unfinished.write_text(f"{process.pid}\n", encoding="ascii")
+        unfinished.replace(self._pid_path)
         return process
 
     def tend(self) -> None:

@@ -9,13 +9,14 @@ import ssl
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tests.device.device_rig import PATIENCE_S
+from tests.device.device_rig import PATIENCE_S, wait_for
 
 if TYPE_CHECKING:
     from tests.device.device_rig import Keys
 
+LOOK_S = 0.02
 CONNECT, PUBLISH, PUBACK, SUBSCRIBE, PINGREQ = 0x10, 0x30, 0x40, 0x82, 0xC0
 
 
@@ -69,6 +70,7 @@ class FakeBroker:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
+        self._to_send: queue.Queue[bytes] = queue.Queue()
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
@@ -88,7 +90,9 @@ class FakeBroker:
 
     def send(self, data: bytes) -> None:
         """Send bytes to the device that is connected now."""
-        self._open[-1].sendall(data)
+        # Not from here: one thread only may work on a TLS connection.
+        self._to_send.put(data)
+        wait_for(self._to_send.empty, "the bytes to go")
 
     def wait(self, kind: int, patience_s: float = PATIENCE_S) -> Packet:
         """Return the next packet of a kind."""
@@ -110,15 +114,15 @@ class FakeBroker:
                     with self._context.wrap_socket(raw, server_side=True) as connection:
                         self._open.append(connection)
                         self._serve(connection)
-                except (OSError, EOFError) as e:
-                    print("FAKE", repr(e))
+                except (OSError, EOFError):
                     pass
 
     def _serve(self, connection: ssl.SSLSocket) -> None:
         number = len(self.connections)
         manners = self.manners
+        connection.settimeout(LOOK_S)
         while True:
-            first, body = _read(connection)
+            first, body = self._read(connection)
             packet = Packet(first, body, time.monotonic(), number)
             self.packets.put(packet)
             manners.seen.append(packet)
@@ -136,6 +140,30 @@ class FakeBroker:
             elif packet.kind == PINGREQ and manners.answer_pings:
                 connection.sendall(b"\xd0\x00")
 
+    def _read(self, connection: ssl.SSLSocket) -> tuple[int, bytes]:
+        first = self._exactly(connection, 1)[0]
+        size = shift = 0
+        while True:
+            byte = self._exactly(connection, 1)[0]
+            size |= (byte & 0x7F) << shift
+            shift += 7
+            if not byte & 0x80:
+                return first, self._exactly(connection, size)
+
+    def _exactly(self, connection: ssl.SSLSocket, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            try:
+                more = connection.recv(size - len(data))
+            except TimeoutError:
+                while not self._to_send.empty():
+                    connection.sendall(self._to_send.get())
+                continue
+            if not more:
+                raise EOFError
+            data += more
+        return data
+
 
 def publish(topic: str, payload: bytes, packet_id: int = 0, qos: int | None = None) -> bytes:
     """Return a PUBLISH to a device; QoS 1 with a packet id, unless told otherwise."""
@@ -152,24 +180,3 @@ def _length(size: int) -> bytes:
         found += bytes([size & 0x7F | 0x80])
         size >>= 7
     return found + bytes([size])
-
-
-def _read(connection: Any) -> tuple[int, bytes]:
-    first = _exactly(connection, 1)[0]
-    size = shift = 0
-    while True:
-        byte = _exactly(connection, 1)[0]
-        size |= (byte & 0x7F) << shift
-        shift += 7
-        if not byte & 0x80:
-            return first, _exactly(connection, size)
-
-
-def _exactly(connection: Any, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        more = connection.recv(size - len(data))
-        if not more:
-            raise EOFError
-        data += more
-    return data

@@ -8,6 +8,7 @@ import pytest
 
 from tests.system.accounts import accounts, assert_nothing_lost_or_doubled
 from tests.system.installation import Installation, started, wait_for
+from xunhu.broker import answers
 
 TERMINALS, SENSORS = 8, 2
 
@@ -59,6 +60,7 @@ def test_kills_of_gateways_and_api_lose_and_double_nothing(bad_day):
             60,
         )
         time.sleep(chance.random())  # Where in its work the next one dies is left to chance.
+    wait_for("the API answers", lambda: answers("127.0.0.1", bad_day.api_port))
     wait_for("both SOS are cases", lambda: len(_cases(bad_day)) == 2, 60)
     come_to_rest(bad_day)
     assert assert_nothing_lost_or_doubled(bad_day.home)["track"] > 0
