@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.device.device_rig import PATIENCE_S, wait_for
+from tests.device.device_rig import PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.device.device_rig import Keys
@@ -92,7 +92,6 @@ class FakeBroker:
         """Send bytes to the device that is connected now."""
         # Not from here: one thread only may work on a TLS connection.
         self._to_send.put(data)
-        wait_for(self._to_send.empty, "the bytes to go")
 
     def wait(self, kind: int, patience_s: float = PATIENCE_S) -> Packet:
         """Return the next packet of a kind."""

@@ -215,6 +215,7 @@ def test_garbage_never_does_more_than_end_the_connection(run_link, fake):
     for _ in range(3):  # The link waits longer each time before it comes back.
         link.wait(is_up, "the link")
         fake.send(chance.randbytes(chance.randrange(1, 600)))
+        time.sleep(0.1)
         fake.drop()
     publish_at_last(link)
     fake.wait(PUBLISH)
