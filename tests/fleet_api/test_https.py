@@ -50,7 +50,7 @@ def test_sign_in_and_live_view_over_tls(api, trust):
         max_size=None,
     ) as view:
         assert json.loads(view.recv(timeout=10))["type"] == "snapshot"
-    # A plain client asks here: websockets' own waits for the end of a refused connection unbounded.
+    # A plain client: websockets' own waits without a bound for the end of a refused connection.
     refused = httpx.get(
         f"{api.address}/api/v1/live",
         headers={
