@@ -1,0 +1,1 @@
+"""What proves the rig itself: nothing here needs a device."""
