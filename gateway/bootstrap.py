@@ -4,6 +4,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from gateway.adapters.bulk import BulkPath
 from gateway.adapters.bulk_commit import BulkCommit
@@ -16,10 +17,13 @@ from gateway.adapters.metrics import Metrics
 from gateway.adapters.mqtt_connection import Incoming, MqttConnection
 from gateway.adapters.outbox_carrier import OutboxCarrier
 from gateway.adapters.pulse import Pulse
+from gateway.adapters.relay_desk import RelayDesk
 from gateway.adapters.urgent import UrgentPath
 from gateway.adapters.urgent_commit import Outcome, UrgentCommit
 from gateway.errors import GatewayError
 from gateway.settings import Settings
+from storage import relay_keys
+from storage.errors import StorageError
 from storage.registry import open_registry
 from storage.settings import Settings as StorageSettings
 from storage.telemetry.interface import StateRow
@@ -27,7 +31,12 @@ from storage.telemetry.open import open_telemetry
 
 logger = logging.getLogger(__name__)
 
-URGENT = [("xh/1/+/up/event", 1), ("xh/1/+/up/result", 1), ("xh/1/+/up/state", 1)]
+URGENT = [
+    ("xh/1/+/up/event", 1),
+    ("xh/1/+/up/result", 1),
+    ("xh/1/+/up/state", 1),
+    ("xh/1/+/up/relay", 1),
+]
 # One of all gateways gets each of these; what a killed one had is sent again by the device.
 BULK = [("$share/gateway/xh/1/+/up/track", 0), ("$share/gateway/xh/1/+/up/reading", 0)]
 # How long one thread of Python may keep the others waiting. The default of 5 ms would let the
@@ -61,8 +70,9 @@ class Gateway:
             self._pulse,
         )
         urgent_commit = UrgentCommit(self._registry, directory, Keeper(self.metrics), self.metrics)
+        relay_desk = RelayDesk(self._registry, _relay_secret(settings.relay_secret))
         self._urgent = UrgentPath(
-            urgent_commit, self.metrics, crash_points, self._pulse, self._follow
+            urgent_commit, relay_desk, self.metrics, crash_points, self._pulse, self._follow
         )
         self._outbox = OutboxCarrier(self._registry, self.metrics, self._pulse)
         self._urgent_connection = MqttConnection(
@@ -143,3 +153,12 @@ class Gateway:
         while not self._stopping.wait(COLLECT_MS / 1000):
             self._live.flush()
         self._live.flush()
+
+
+def _relay_secret(path: Path) -> bytes | None:
+    try:
+        return relay_keys.read_secret(path)
+    except StorageError as error:
+        # Everything else works without it; a relayed SOS is refused with this as its reason.
+        logger.error("%s: no relayed SOS can be opened", error)
+        return None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.errors import GatewayError
+from storage import relay_keys
 
 _PORT_MAX = 65535
 # Seven minutes of a district of 1,436 terminals, 15 MB; ten districts have room for as long.
@@ -22,6 +23,7 @@ class Settings:
         broker_ca, broker_cert, broker_key: PEM files of the services listener.
         metrics_port: Prometheus on loopback; 0: none.
         bulk_messages_max: Tracks and readings that wait in memory, each some 750 bytes.
+        relay_secret: File of the SOS relay's secret; without it no relayed SOS can be opened.
         stop_at: A point at which the process kills itself (gateway/adapters/crash_points.py).
     """
 
@@ -36,6 +38,7 @@ class Settings:
     broker_key: Path
     metrics_port: int
     bulk_messages_max: int
+    relay_secret: Path
     stop_at: str
 
     @property
@@ -68,6 +71,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         bulk_messages_max=_number(
             environment, "XUNHU_GATEWAY_BULK_MESSAGES_MAX", BULK_MESSAGES, BULK_MESSAGES_MAX
         ),
+        relay_secret=_path(environment, "XUNHU_RELAY_SECRET", home / "pki" / relay_keys.FILE_NAME),
         stop_at=environment.get("XUNHU_GATEWAY_STOP_AT", ""),
     )
 

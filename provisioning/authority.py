@@ -30,6 +30,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from provisioning.errors import AuthorityBrokenError, AuthorityMissingError, ProvisioningError
+from storage import relay_keys
+from storage.errors import StorageError
 
 VALID_FROM = datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC)
 VALID_UNTIL = datetime.datetime(2045, 1, 1, tzinfo=datetime.UTC)
@@ -38,10 +40,14 @@ BROKER_NAMES_MAX = 32  # The certificate crosses the radio at every handshake: k
 
 
 class DeviceIdentity(NamedTuple):
-    """A device's certificate and its private key, both DER: what its NVS holds."""
+    """What makes a device itself, and its NVS holds: certificate, private key, relay key.
+
+    The first two DER; the third 32 bytes that the gateways derive for themselves.
+    """
 
     certificate_der: bytes
     key_der: bytes
+    relay_key: bytes
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,10 @@ class Authority:
         self.folder = folder
         self._devices = _CertificateAuthority.load(folder, "devices-ca")
         self._services = _CertificateAuthority.load(folder, "services-ca")
+        try:
+            self._relay_secret = relay_keys.make_secret(folder / relay_keys.FILE_NAME)
+        except StorageError as error:
+            raise AuthorityBrokenError(str(error)) from error
 
     @classmethod
     def create(cls, home: Path) -> Self:
@@ -165,7 +175,10 @@ class Authority:
             serialization.PrivateFormat.TraditionalOpenSSL,
             serialization.NoEncryption(),
         )
-        return DeviceIdentity(certificate.public_bytes(serialization.Encoding.DER), key_der)
+        certificate_der = certificate.public_bytes(serialization.Encoding.DER)
+        serial = certificate_serial(certificate_der)
+        relay_key = relay_keys.device_key(self._relay_secret, device_id, serial)
+        return DeviceIdentity(certificate_der, key_der, relay_key)
 
     def issue_service(self, name: str) -> ServiceIdentity:
         """Return the identity of a service such as `gateway-1`, made once and then found again."""

@@ -113,6 +113,7 @@ def device_parts(
         "id": device_id.encode(),
         "cert": identity.certificate_der,
         "key": identity.key_der,
+        "relay": identity.relay_key,
         "ca": ca_der,
         "config": config.as_bytes(),
     }

@@ -155,7 +155,7 @@ def refresh_virtual_device(folder: Path, *, config: DeviceConfig, rig: Rig) -> P
         with (folder / "flash.bin").open("r+b") as file:
             file.seek(nvs.address)
             held = read_nvs(file.read(nvs.size))
-            identity = DeviceIdentity(held["cert"], held["key"])
+            identity = DeviceIdentity(held["cert"], held["key"], held["relay"])
             application = build_application("virtual")
             parts = device_parts(folder.name, identity, held["ca"], config, application)
             for label in ("app_a", "vfs", "nvs"):

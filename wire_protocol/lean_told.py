@@ -12,6 +12,7 @@ TEXT_BYTES_MAX = 240
 NAME_BYTES_MAX = 40
 TTL_S_MAX = 604_800
 LEASE_S_MAX = 300
+DISTANCE_M_MAX = 1_000_000
 
 
 def parse_command(payload: bytes) -> lean.Json:
@@ -38,7 +39,10 @@ def parse_command(payload: bytes) -> lean.Json:
 
 
 def parse_sos_status(payload: bytes) -> lean.Json:
-    """Return {"epoch", "incident", "status", "by", "at"}; WireError if it is none."""
+    """Return {"epoch", "incident", "status", "by", "at", "distance_m"}; WireError if it is none.
+
+    `distance_m`, how far who comes still is, may be missing or None.
+    """
     status = lean.load(payload)
     lean.check_int(status, "epoch", 0, lean.U32_MAX)
     lean.check_int(status, "incident", 1, lean.U32_MAX)
@@ -46,6 +50,8 @@ def parse_sos_status(payload: bytes) -> lean.Json:
         raise WireError("sos_status neither taken, help nor closed")
     check_text(status, "by", NAME_BYTES_MAX)
     lean.check_int(status, "at", 0, lean.AT_MS_MAX)
+    if status.get("distance_m") is not None:
+        lean.check_int(status, "distance_m", 0, DISTANCE_M_MAX)
     return status
 
 

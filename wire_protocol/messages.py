@@ -125,9 +125,18 @@ def make_command(command_id: str, kind: str, body: Json, ttl_s: int, issued_ms: 
     return payload
 
 
-def make_sos_status(epoch: int, incident: int, status: str, by: str, at_ms: int) -> bytes:
-    """Return what became of an SOS: status taken, help or closed, by whom, when."""
+def make_sos_status(
+    epoch: int,
+    incident: int,
+    status: str,
+    by: str,
+    at_ms: int,
+    distance_m: int | None = None,
+) -> bytes:
+    """Return what became of an SOS: status taken, help or closed, by whom, when, how far."""
     fields = {"epoch": epoch, "incident": incident, "status": status, "by": by, "at": at_ms}
+    if distance_m is not None:
+        fields["distance_m"] = distance_m
     payload = _dump(fields)
     parse_sos_status(payload)
     return payload

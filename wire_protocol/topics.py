@@ -8,11 +8,11 @@ from wire_protocol.errors import WireError
 DEVICE_ID_MIN = 3
 DEVICE_ID_MAX = 32
 UP = ("track", "reading", "event", "state", "result", "relay", "block_request", "voice")
-DOWN = ("receipt", "command", "sos_status", "watch", "mute", "block", "voice")
+DOWN = ("receipt", "command", "sos_status", "watch", "mute", "relay", "block", "voice")
 STREAMS = ("track", "reading", "event", "result")  # Those of UP that a receipt counts.
 
 _PREFIX = "xh/1/"
-_QOS_1 = ("event", "result", "state", "command", "sos_status", "mute")
+_QOS_1 = ("event", "result", "state", "relay", "command", "sos_status", "mute")
 _ID_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789-"
 _PRODUCERS = ("gateway-", "api-")
 

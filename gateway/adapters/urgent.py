@@ -18,6 +18,7 @@ from gateway.adapters.live import LivePublisher
 from gateway.adapters.metrics import Metrics
 from gateway.adapters.mqtt_connection import Incoming, MqttConnection
 from gateway.adapters.pulse import Pulse
+from gateway.adapters.relay_desk import RelayDesk
 from gateway.adapters.urgent_commit import Item, Outcome, UrgentCommit
 from gateway.domain import inbound
 from gateway.domain.room import Room
@@ -58,12 +59,14 @@ class UrgentPath:
     def __init__(
         self,
         commit: UrgentCommit,
+        relay_desk: RelayDesk,
         metrics: Metrics,
         crash_points: CrashPoints,
         pulse: Pulse,
         on_outcome: Callable[[Outcome, list[StateRow]], None],
     ) -> None:
         self._commit = commit
+        self._relay_desk = relay_desk
         self._metrics = metrics
         self._crash = crash_points
         self._pulse = pulse
@@ -119,14 +122,7 @@ class UrgentPath:
         self, taken: Sequence[_Held], connection: MqttConnection, live: LivePublisher
     ) -> None:
         self._crash.reach("urgent", "received")
-        items: list[Item] = []
-        for held in taken:
-            message = held.message
-            items.append(
-                inbound.read_urgent(
-                    message.topic, message.payload, held.received_ms, retained=message.retained
-                )
-            )
+        items = [self._read(held) for held in taken]
         try:
             self._store_and_answer(items, connection, live)
         except Exception:
@@ -138,6 +134,14 @@ class UrgentPath:
         for item, held in zip(items, taken, strict=True):
             if isinstance(item, inbound.Record) and item.is_sos:
                 self._metrics.sos_seconds.observe(time.monotonic() - held.since_s)
+
+    def _read(self, held: _Held) -> Item:
+        message = held.message
+        if message.topic.endswith("/up/relay"):
+            return self._relay_desk.read(message, held.received_ms)
+        return inbound.read_urgent(
+            message.topic, message.payload, held.received_ms, retained=message.retained
+        )
 
     def _store_alone(
         self, item: Item, message: Incoming, connection: MqttConnection, live: LivePublisher
@@ -167,6 +171,9 @@ class UrgentPath:
             payload = messages.make_receipt(now_ms, epoch, streams)
             connection.publish(topics.down(device, "receipt"), payload)
             self._metrics.receipts.labels("urgent").inc()
+        for relayed in outcome.relayed:
+            for topic, payload in self._relay_desk.answers(relayed):
+                connection.publish(topic, payload)
         self._crash.reach("urgent", "receipted")
         live.publish(outcome.deltas)
         self._crash.reach("urgent", "published")

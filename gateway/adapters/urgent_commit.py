@@ -26,6 +26,17 @@ Item = inbound.Record | inbound.State | inbound.Refused
 _SAID_MAX = 50
 
 
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """What a terminal without a link is to hear from the neighbour that carried its record."""
+
+    device: str
+    via: str
+    epoch: int
+    counts: Sequence[int]  # Of its events: upto and singles, as a receipt has them.
+    status: Json | None  # What the command room has said of its SOS, as `sos_status` has it.
+
+
 @dataclass(slots=True)
 class Outcome:
     """What follows from one transaction."""
@@ -35,6 +46,7 @@ class Outcome:
     statuses: list[tuple[str, bytes]] = field(default_factory=list)
     states: list[inbound.State] = field(default_factory=list)
     sos_devices: list[str] = field(default_factory=list)
+    relayed: list[Relayed] = field(default_factory=list)
     counts: list[tuple[str, str]] = field(default_factory=list)  # (stream, outcome)
 
 
@@ -73,6 +85,11 @@ class UrgentCommit:
                 session, advances
             ).items():
                 outcome.receipts.setdefault((device, epoch), {})[stream] = [upto, *above]
+            outcome.relayed = [
+                _relayed(session, item, outcome)
+                for item in checked
+                if isinstance(item, inbound.Record) and item.via
+            ]
         for stream, result in outcome.counts:
             self._metrics.messages.labels(stream, result).inc()
         self._keeper.count(refused, rows)
@@ -100,7 +117,8 @@ def _device(item: Item) -> str:
 
 def _store_record(session: Session, item: inbound.Record, outcome: Outcome) -> None:
     if item.stream == "event":
-        stored = store_event(session, item.device, item.record, item.received_ms)
+        record = item.record | {"via": item.via} if item.via else item.record
+        stored = store_event(session, item.device, record, item.received_ms)
         duplicate = stored.duplicate
         if not duplicate:
             outcome.deltas.append(deltas.event(stored.event))
@@ -131,11 +149,12 @@ def _store_state(session: Session, item: inbound.State, outcome: Outcome) -> Non
             moved = outbox.mark_delivered(session, row.id, item.received_ms)
             if moved is not None:
                 outcome.deltas.append(deltas.command(moved))
-    status = _status_to_repeat(session, item, said)
+    status = _status_to_repeat(session, item.device, item.state, said)
     if status is not None:
         payload = messages.make_sos_status(
-            status["epoch"], status["incident"], status["status"], status["by"], status["at"]
-        )
+            status["epoch"], status["incident"], status["status"], status["by"], status["at"],
+            status.get("distance_m"),
+        )  # fmt: skip
         outcome.statuses.append((topics.down(item.device, "sos_status"), payload))
 
 
@@ -149,10 +168,20 @@ def _said(session: Session, device: str) -> Sequence[Command]:
     ).all()
 
 
+def _relayed(session: Session, item: inbound.Record, outcome: Outcome) -> Relayed:
+    record = item.record
+    # It shows "stored" by the receipt that goes with this; what it is told more comes again each
+    # time that it repeats its record, since nobody knows what it has heard.
+    shown = {"epoch": record["epoch"], "sos": {"incident": record["incident"], "shown": "stored"}}
+    status = _status_to_repeat(session, item.device, shown, _said(session, item.device))
+    counts = outcome.receipts[item.device, record["epoch"]]["event"]
+    return Relayed(item.device, item.via, record["epoch"], counts, status)
+
+
 def _status_to_repeat(
-    session: Session, item: inbound.State, said: Sequence[Command]
+    session: Session, device: str, state: Json, said: Sequence[Command]
 ) -> Json | None:
-    sos = item.state.get("sos")
+    sos = state.get("sos")
     if sos is None:
         return None
     # The case is found by the event of the first press of what the device shows.
@@ -160,14 +189,14 @@ def _status_to_repeat(
         select(Case)
         .join(Event, Event.case_id == Case.id)
         .where(
-            Event.device == item.device,
-            Event.epoch == item.state["epoch"],
+            Event.device == device,
+            Event.epoch == state["epoch"],
             Event.seq == sos["incident"],
         )
     ).first()
-    place = (item.state["epoch"], sos["incident"])
+    place = (state["epoch"], sos["incident"])
     bodies = [
         row.body for row in said if (row.body["epoch"], row.body["incident"]) == place
         and row.status not in ("superseded", "expired")
     ]  # fmt: skip
-    return outbound.status_to_repeat(item.state, None if case is None else case.as_dict(), bodies)
+    return outbound.status_to_repeat(state, None if case is None else case.as_dict(), bodies)

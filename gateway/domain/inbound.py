@@ -49,6 +49,7 @@ class Record:
     low: int
     record: Json
     received_ms: int
+    via: str = ""  # The neighbour that carried it; empty when it came by the device's own link.
 
     @property
     def is_sos(self) -> bool:
@@ -142,7 +143,7 @@ def read_bulk(topic: str, payload: bytes, received_ms: int) -> Batch | Refused:
 def refuse(topic: str, payload: bytes, received_ms: int, code: str, reason: str) -> Refused:
     """Refuse a message whose topic is in order."""
     device, stream = _origin(topic)
-    if stream == "state":
+    if stream in ("state", "relay"):
         claim = None
     elif stream in ("track", "reading"):
         claim = _binary_claim(device, stream, payload)

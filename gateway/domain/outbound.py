@@ -29,8 +29,9 @@ def message_of(command: Json) -> tuple[str, bytes]:
         payload = messages.make_mute(command["id"], body["sensor"], body["for_s"])
     elif kind == "sos_status":
         payload = messages.make_sos_status(
-            body["epoch"], body["incident"], body["status"], body["by"], body["at"]
-        )
+            body["epoch"], body["incident"], body["status"], body["by"], body["at"],
+            body.get("distance_m"),
+        )  # fmt: skip
     else:
         payload = messages.make_watch(body["lease_s"])
     return topics.down(device, kind), payload
@@ -45,7 +46,7 @@ def status_to_repeat(state: Json, case: Json | None, said: Iterable[Json]) -> Js
         said: Bodies of the sos_status rows for its incident.
 
     Returns:
-        The fields of `messages.make_sos_status`: epoch, incident, status, by, at.
+        The fields of `messages.make_sos_status`: epoch, incident, status, by, at, distance_m.
     """
     sos = state.get("sos")
     if sos is None or case is None:

@@ -15,6 +15,8 @@ _SOS_KIND = b'"kind":"sos'
 
 def lane(topic: str, payload: bytes) -> int:
     """Return the lane of a message: an SOS or its cancel, another event, a result or state."""
+    if topic.endswith("/up/relay"):
+        return SOS  # Nothing else is relayed.
     if not topic.endswith("/up/event"):
         return OTHER
     return SOS if _SOS_KIND in payload else EVENT

@@ -196,6 +196,16 @@ def _storable(text: str, characters_max: int) -> str:
     return text[:characters_max].encode("utf-8", "replace").decode().replace("\0", "?")
 
 
+def certificates(session: Session) -> dict[str, str]:
+    """Return id -> serial of the certificate of every device that has one and is not retired."""
+    rows = session.execute(
+        select(Device.id, Device.certificate_serial).where(
+            Device.retired_ms.is_(None), Device.certificate_serial.is_not(None)
+        )
+    )
+    return {row.id: row.certificate_serial for row in rows}
+
+
 def known_devices(session: Session) -> dict[str, str]:
     """Return id -> kind of every device that is not retired."""
     rows = session.execute(select(Device.id, Device.kind).where(Device.retired_ms.is_(None)))

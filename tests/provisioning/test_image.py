@@ -78,6 +78,7 @@ def test_identity_and_settings_are_in_nvs(flash: bytes, identity: DeviceIdentity
         "cert": identity.certificate_der,
         "key": identity.key_der,
         "ca": b"authority",
+        "relay": identity.relay_key,
     }
     assert config["broker_host"] == "192.0.2.1"
     assert config["networks"] == [["巡护", "12345678"]]

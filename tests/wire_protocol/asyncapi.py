@@ -15,12 +15,15 @@ from typing import Any
 import jsonschema
 import yaml
 
-from wire_protocol import frames, readings, topics, track
+from wire_protocol import frames, readings, relay, topics, track
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "asyncapi.yaml"
 BINARY = {
-    "application/vnd.xunhu.track": track.decode,
-    "application/vnd.xunhu.reading": readings.decode,
+    "application/vnd.xunhu.track": lambda payload: track.decode(frames.open_envelope(payload)[1]),
+    "application/vnd.xunhu.reading": lambda payload: readings.decode(
+        frames.open_envelope(payload)[1]
+    ),
+    "application/vnd.xunhu.relay": relay.parse_header,
 }
 
 
@@ -73,7 +76,7 @@ def _validate_one(message: dict[str, Any], payload: bytes) -> None:
     schema = message["payload"]
     if not schema["minLength"] <= len(payload) <= schema["maxLength"]:
         raise ValueError(f"{len(payload)} bytes, not {schema['minLength']}..{schema['maxLength']}")
-    decode(frames.open_envelope(payload)[1])
+    decode(payload)
 
 
 @functools.cache

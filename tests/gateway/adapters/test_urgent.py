@@ -77,7 +77,9 @@ class Rig:
         self.store = Store()
         self.link = Link()
         self.metrics = Metrics()
-        self.path = UrgentPath(self.store, self.metrics, CrashPoints(""), Pulse(), lambda *_: None)  # type: ignore[arg-type]
+        self.path = UrgentPath(
+            self.store, None, self.metrics, CrashPoints(""), Pulse(), lambda *_: None
+        )  # type: ignore[arg-type]
         self.thread = threading.Thread(target=self.path.run, args=(self.link, Bus()))
         self._mid = 0
 
