@@ -12,11 +12,17 @@ TEXT_BYTES_MAX = 240
 NAME_BYTES_MAX = 40
 TTL_S_MAX = 604_800
 LEASE_S_MAX = 300
+RING_S_MAX = 300
+KINDS = (
+    "message", "locate", "duty", "ring", "configure", "reboot", "self_test", "read_log",
+)  # fmt: skip
 DISTANCE_M_MAX = 1_000_000
 
 
 def parse_command(payload: bytes) -> lean.Json:
     """Return {"id", "kind", "ttl_s", "issued", "body"}; a kind unknown here has a body of None.
+
+    What a `configure` may set is checked where it is done, by `configure.wrong`.
 
     Raises:
         WireError: It is no command.
@@ -27,12 +33,20 @@ def parse_command(payload: bytes) -> lean.Json:
     lean.check_int(command, "ttl_s", 1, TTL_S_MAX)
     lean.check_int(command, "issued", 0, lean.AT_MS_MAX)
     body, kind = command.get("body"), command["kind"]
-    if kind not in ("message", "locate", "duty"):
+    if kind not in KINDS:
         command["body"] = None
     elif type(body) is not dict:
         raise WireError("command without a body")
     elif kind == "message":
         check_text(body, "text", TEXT_BYTES_MAX)
+        if type(body.get("answers", False)) is not bool:
+            raise WireError("answers neither true nor false")
+    elif kind == "ring":
+        lean.check_int(body, "for_s", 1, RING_S_MAX)
+    elif kind == "read_log":
+        lean.check_int(body, "first", 0, lean.U32_MAX)
+    elif kind == "configure" and type(body.get("settings")) is not dict:
+        raise WireError("configure without settings")
     elif kind == "duty" and body.get("on") is not True and body.get("on") is not False:
         raise WireError("duty neither on nor off")
     return command

@@ -1,6 +1,6 @@
 """JSON messages, both sides; a device imports `lean` alone (and a sensor node `lean_mute`)."""
 
-from wire_protocol import lean, sensors, shape, topics
+from wire_protocol import configure, lean, sensors, shape, topics
 from wire_protocol.clock import NAMES as CLOCKS
 from wire_protocol.errors import WireError
 from wire_protocol.lean import parse_receipt
@@ -8,6 +8,7 @@ from wire_protocol.lean_mute import MUTE_S_MAX, parse_mute
 from wire_protocol.lean_told import (
     LEASE_S_MAX,
     NAME_BYTES_MAX,
+    RING_S_MAX,
     TEXT_BYTES_MAX,
     TTL_S_MAX,
     parse_command,
@@ -17,10 +18,12 @@ from wire_protocol.lean_told import (
 from wire_protocol.shape import Json
 
 __all__ = [
+    "ANSWERS",
     "COMMAND_KINDS",
     "LEASE_S_MAX",
     "MUTE_S_MAX",
     "NAME_BYTES_MAX",
+    "RING_S_MAX",
     "TEXT_BYTES_MAX",
     "TTL_S_MAX",
     "make_command",
@@ -37,7 +40,19 @@ __all__ = [
     "parse_watch",
 ]
 
-COMMAND_KINDS = {"message": ["text"], "locate": [], "duty": ["on"]}  # and what the body names
+# What the body of each kind names, and may name besides.
+COMMAND_KINDS: dict[str, tuple[list[str], list[str]]] = {
+    "message": (["text"], ["answers"]),
+    "locate": ([], []),
+    "duty": (["on"], []),
+    "ring": (["for_s"], []),
+    "configure": (["settings"], []),
+    "reboot": ([], []),
+    "self_test": ([], []),
+    "read_log": (["first"], []),
+}
+# What the wearer may answer to a message that asks for it, in `data` of its results.
+ANSWERS = ("accept", "decline", "arrived", "done")
 FAULTS_MAX = 16
 
 STATE = (
@@ -117,8 +132,11 @@ def make_command(command_id: str, kind: str, body: Json, ttl_s: int, issued_ms: 
     """Return a command of a kind in COMMAND_KINDS; `command_id` has 16 hexadecimal digits."""
     if kind not in COMMAND_KINDS:
         raise WireError(f"command kind {kind[:20]!r}, not {' | '.join(COMMAND_KINDS)}")
-    if list(body) != COMMAND_KINDS[kind]:
-        raise WireError(f"command {kind} has a body of {COMMAND_KINDS[kind]}, not {list(body)}")
+    named, besides = COMMAND_KINDS[kind]
+    if not set(named) <= set(body) <= set(named + besides):
+        raise WireError(f"command {kind} has a body of {named}, not {list(body)}")
+    if kind == "configure" and (reason := configure.wrong(body["settings"])):
+        raise WireError(reason)
     fields = {"id": command_id, "kind": kind, "ttl_s": ttl_s, "issued": issued_ms, "body": body}
     payload = _dump(fields)
     parse_command(payload)

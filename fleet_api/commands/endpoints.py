@@ -11,10 +11,14 @@ from fleet_api.commands.schemas import (
     WATCH_TTL_S,
     CommandOut,
     CommandQuery,
+    Configure,
     Duty,
     Locate,
     Message,
     Mute,
+    Plain,
+    ReadLog,
+    Ring,
     Watch,
 )
 from fleet_api.commands.service import CommandPlan
@@ -39,9 +43,10 @@ _SENDING: dict[str, Any] = {
 @router.post("/devices/{device_id}/messages", **_SENDING)
 def send_message(device_id: DeviceId, body: Message, call: CallDep, response: Response) -> Json:
     """Send a text to a terminal's screen."""
-    plan = CommandPlan(
-        "command", "message", "terminal", {"text": body.text}, body.ttl_s, body.idempotency_key
-    )
+    text: dict[str, Any] = {"text": body.text}
+    if body.answers:
+        text["answers"] = True
+    plan = CommandPlan("command", "message", "terminal", text, body.ttl_s, body.idempotency_key)
     return _send(call, response, device_id, plan)
 
 
@@ -60,6 +65,53 @@ def set_duty(device_id: DeviceId, body: Duty, call: CallDep, response: Response)
     """Put a terminal on duty or off; its wearer sees it."""
     plan = CommandPlan(
         "command", "duty", "terminal", {"on": body.on}, body.ttl_s, body.idempotency_key
+    )
+    return _send(call, response, device_id, plan)
+
+
+@router.post("/devices/{device_id}/ring", **_SENDING)
+def ring(device_id: DeviceId, call: CallDep, response: Response, body: Ring | None = None) -> Json:
+    """Have a terminal sound, shine and vibrate."""
+    body = body or Ring()
+    plan = CommandPlan(
+        "command", "ring", "terminal", {"for_s": body.for_s}, body.ttl_s, body.idempotency_key
+    )
+    return _send(call, response, device_id, plan)
+
+
+@router.post("/devices/{device_id}/settings", **_SENDING)
+def configure(device_id: DeviceId, body: Configure, call: CallDep, response: Response) -> Json:
+    """Change settings of a device; for administrators."""
+    plan = CommandPlan(
+        "command", "configure", "", {"settings": body.settings}, body.ttl_s, body.idempotency_key
+    )
+    return _send(call, response, device_id, plan, role="admin")
+
+
+@router.post("/devices/{device_id}/reboot", **_SENDING)
+def reboot(
+    device_id: DeviceId, call: CallDep, response: Response, body: Plain | None = None
+) -> Json:
+    """Start a device again; refused by a terminal with an open SOS."""
+    return _send_plain(call, response, device_id, "reboot", body)
+
+
+@router.post("/devices/{device_id}/self-test", **_SENDING)
+def self_test(
+    device_id: DeviceId, call: CallDep, response: Response, body: Plain | None = None
+) -> Json:
+    """Have a device try its parts; the result's `data` says how each is."""
+    return _send_plain(call, response, device_id, "self_test", body)
+
+
+@router.post("/devices/{device_id}/log", **_SENDING)
+def read_log(
+    device_id: DeviceId, call: CallDep, response: Response, body: ReadLog | None = None
+) -> Json:
+    """Ask for the crashes and events that a device keeps; the result's `data` has them."""
+    body = body or ReadLog()
+    plan = CommandPlan(
+        "command", "read_log", "", {"first": body.first}, body.ttl_s, body.idempotency_key
     )
     return _send(call, response, device_id, plan)
 
@@ -103,8 +155,18 @@ def get_command(command_id: CommandId, call: CallDep) -> Json:
         return command_json(service.require_command(unit, command_id))
 
 
-def _send(call: Call, response: Response, device_id: str, plan: CommandPlan) -> Json:
-    with call.write("operator") as unit:
+def _send_plain(
+    call: Call, response: Response, device_id: str, kind: str, body: Plain | None
+) -> Json:
+    body = body or Plain()
+    plan = CommandPlan("command", kind, "", {}, body.ttl_s, body.idempotency_key)
+    return _send(call, response, device_id, plan, role="admin")
+
+
+def _send(
+    call: Call, response: Response, device_id: str, plan: CommandPlan, role: str = "operator"
+) -> Json:
+    with call.write(role) as unit:
         sent = service.send(unit, device_id, plan)
     if not sent.made:
         response.status_code = 200

@@ -6,6 +6,7 @@ from fleet_api.commands.schemas import CommandOut
 from fleet_api.kit.unit import Unit
 from storage.registry import outbox
 from storage.registry.models import Command
+from wire_protocol import configure
 
 
 def send(  # noqa: PLR0913  # the columns of the row
@@ -31,10 +32,13 @@ def send(  # noqa: PLR0913  # the columns of the row
         now_ms=unit.now_ms,
     )
     shown = {name: command[name] for name in CommandOut.model_fields}
+    shown["body"] = configure.shown(shown["body"])
     unit.announce({"kind": "command", "command": shown})
     return shown
 
 
 def command_json(command: Command) -> dict[str, Any]:
     """Return a row as JSON shows it (see CommandOut)."""
-    return {name: getattr(command, name) for name in CommandOut.model_fields}
+    shown = {name: getattr(command, name) for name in CommandOut.model_fields}
+    shown["body"] = configure.shown(shown["body"])
+    return shown

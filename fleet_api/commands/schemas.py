@@ -7,11 +7,24 @@ from pydantic import AfterValidator, Field
 from fleet_api.kit.paging import ListQuery
 from fleet_api.kit.schemas import Answer, Ms, Question
 from fleet_api.kit.texts import Word, check_printable
-from wire_protocol.messages import LEASE_S_MAX, MUTE_S_MAX, TEXT_BYTES_MAX, TTL_S_MAX
+from wire_protocol import configure
+from wire_protocol.messages import (
+    LEASE_S_MAX,
+    MUTE_S_MAX,
+    RING_S_MAX,
+    TEXT_BYTES_MAX,
+    TTL_S_MAX,
+)
 
 TTL_S_DEFAULT = 3_600
 # A watch that waited for an absent device would make it talk when nobody looks any more.
 WATCH_TTL_S = 30
+SETTINGS = (
+    *(f"{name} ({low} to {high})" for name, _, low, high in configure.NUMBERS),
+    *configure.FLAGS,
+    *configure.TEXTS,
+    f"{configure.NETWORKS} (a list of [name, password])",
+)
 IDEMPOTENCY_KEY_MAX = 40  # With the caller's id before it, the column holds 64.
 
 
@@ -32,6 +45,17 @@ def check_text(text: str) -> str:
 Ttl = Annotated[
     int, Field(ge=1, le=TTL_S_MAX, description="The command is void after so many seconds.")
 ]
+
+
+def check_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return `settings` if a device takes them.
+
+    Raises:
+        ValueError: One of them is unknown or out of its limits, which the message names.
+    """
+    if reason := configure.wrong(settings):
+        raise ValueError(reason)
+    return settings
 
 
 class Order(Question):
@@ -56,6 +80,10 @@ class Message(Order):
         examples=["请到东桥。Go to the east bridge."],
         description=f"At most {TEXT_BYTES_MAX} bytes of UTF-8.",
     )
+    answers: bool = Field(
+        default=False,
+        description="The wearer is asked to accept or decline, and says arrived and done.",
+    )
 
 
 class Locate(Order):
@@ -66,6 +94,33 @@ class Duty(Order):
     """On duty or off."""
 
     on: bool = Field(examples=[True])
+
+
+class Ring(Order):
+    """Light, tone and vibration, to find a terminal or to call its wearer."""
+
+    for_s: int = Field(default=30, ge=1, le=RING_S_MAX, examples=[30])
+
+
+class Configure(Order):
+    """New settings; the device goes back to the old ones by itself if its link does not return."""
+
+    settings: Annotated[dict[str, Any], AfterValidator(check_settings)] = Field(
+        examples=[{"batch_s": 30, "silent": False}],
+        description="Any of: " + ", ".join(SETTINGS),
+    )
+
+
+class Plain(Order):
+    """A command without a word of its own."""
+
+
+class ReadLog(Order):
+    """Crashes and events that the device keeps."""
+
+    first: int = Field(
+        default=0, ge=0, le=0xFFFFFFFF, examples=[0], description="The first line wanted."
+    )
 
 
 class Watch(Question):
@@ -119,6 +174,11 @@ class CommandOut(Answer):
     delivered_ms: Ms | None = Field(examples=[None])
     finished_ms: Ms | None = Field(examples=[None])
     reason: str | None = Field(examples=[None])
+    data: Any = Field(
+        default=None,
+        examples=[{"answer": "accept"}],
+        description="What the device said with its last result: an answer, a position, a log.",
+    )
     attempts: int = Field(examples=[0])
 
 

@@ -16,7 +16,7 @@ class CommandPlan:
 
     topic: str
     kind: str
-    device_kind: str
+    device_kind: str  # Empty: of either kind.
     body: dict[str, Any]
     ttl_s: int
     idempotency_key: str | None = None
@@ -40,7 +40,7 @@ def send(unit: Unit, device_id: str, plan: CommandPlan) -> Sent:
     # Locked: of two requests with one key at the same moment, the second finds the first.
     device = require_device(unit.session, unit.scope, device_id, locked=True)
     require_living(device)
-    if device.kind != plan.device_kind:
+    if plan.device_kind and device.kind != plan.device_kind:
         raise ConflictError(
             "wrong_device_kind",
             f"{device.id} is a {device.kind}; {plan.kind} is for a {plan.device_kind}.",
@@ -59,7 +59,7 @@ def send(unit: Unit, device_id: str, plan: CommandPlan) -> Sent:
         ttl_s=plan.ttl_s,
         idempotency_key=key,
     )
-    # The text itself is in the ledger's row, which is never removed.
+    # What was asked is in the ledger's row, which is never removed.
     unit.audit(f"{plan.kind}.send", device.id, {"command": command["id"]})
     return Sent(command, made=True)
 

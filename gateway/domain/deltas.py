@@ -3,6 +3,7 @@
 from typing import Any
 
 from storage.telemetry.interface import Position, ReadingPoint
+from wire_protocol import configure
 
 Delta = dict[str, Any]
 
@@ -59,5 +60,5 @@ def case(row: dict[str, Any]) -> Delta:
 
 
 def command(row: dict[str, Any]) -> Delta:
-    """A ledger row as it is now."""
-    return {"kind": "command", "command": row}
+    """A ledger row as it is now, without what no screen shows."""
+    return {"kind": "command", "command": row | {"body": configure.shown(row["body"])}}

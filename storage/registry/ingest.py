@@ -114,9 +114,7 @@ def store_result(session: Session, device: str, record: Json, received_ms: int) 
     )
     if result_id is None:
         return StoredResult(duplicate=True, command=None)
-    command = ledger.apply_result(
-        session, device, record["command"], record["status"], record["reason"], received_ms
-    )
+    command = ledger.apply_result(session, device, record["command"], record, received_ms)
     return StoredResult(False, None if command is None else command.as_dict())
 
 

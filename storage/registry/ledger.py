@@ -4,6 +4,8 @@ A device's own word (a result) outranks our guesses: a command that expired here
 was on the way was done all the same, and the ledger says so.
 """
 
+from typing import Any
+
 from sqlalchemy.orm import Session
 
 from storage.registry.models import Command
@@ -56,10 +58,20 @@ def move(command: Command, happened: str, now_ms: int, reason: str = "") -> bool
 
 
 def apply_result(
-    session: Session, device: str, command_id: str, status: str, reason: str, now_ms: int
+    session: Session, device: str, command_id: str, result: dict[str, Any], now_ms: int
 ) -> Command | None:
-    """Move the row of a device's command by its result; None when that is not its command."""
+    """Move the row of a device's command by its result (`status`, `reason`, `data`).
+
+    Returns:
+        The row, None when it is not of this device, or the result says nothing new of it.
+    """
     command = session.get(Command, command_id, with_for_update=True)
     if command is None or command.device != device:
         return None
-    return command if move(command, status, now_ms, reason) else None
+    moved = move(command, result["status"], now_ms, result["reason"])
+    data = result["data"]
+    if data is not None and data != command.data:
+        # The wearer's answer, a position, a log: the last word of the device counts.
+        command.data = data
+        moved = True
+    return command if moved else None

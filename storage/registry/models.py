@@ -178,6 +178,7 @@ class Command(Row):
     delivered_ms: Mapped[int | None]
     finished_ms: Mapped[int | None]
     reason: Mapped[str | None]
+    data: Mapped[_Json | None]  # What the device said with its last result.
     attempts: Mapped[int]
     claimed_ms: Mapped[int | None]  # a gateway is sending it since then
     __table_args__ = (

@@ -41,10 +41,21 @@ def made():
     will = {"online": False, "epoch": 7, "boot": 3, "connection": 1}
     yield "up/state", messages.make_state(will)
     yield "down/receipt", messages.make_receipt(AT, 7, {"track": [1, 13], "event": [0]})
-    for kind, body in (("message", {"text": "集合"}), ("locate", {}), ("duty", {"on": False})):
+    for kind, body in (
+        ("message", {"text": "集合"}),
+        ("message", {"text": "集合?", "answers": True}),
+        ("locate", {}),
+        ("duty", {"on": False}),
+        ("ring", {"for_s": 300}),
+        ("configure", {"settings": {"batch_s": 30, "networks": [["village", "12345678"]]}}),
+        ("reboot", {}),
+        ("self_test", {}),
+        ("read_log", {"first": 0}),
+    ):
         yield "down/command", messages.make_command("00ff" * 4, kind, body, 600, AT)
     for status in ("taken", "help", "closed"):
         yield "down/sos_status", messages.make_sos_status(7, 31, status, "王芳", AT)
+    yield "down/sos_status", messages.make_sos_status(7, 31, "help", "王芳", AT, 850)
     yield "down/watch", messages.make_watch(300)
     yield "down/mute", messages.make_mute("00ff" * 4, "smoke", 0)
 

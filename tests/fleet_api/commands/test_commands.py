@@ -29,11 +29,13 @@ class Order:
     [
         Order("t-east-1", "messages", {"text": "去东桥"}, "command", "message"),
         Order("t-east-1", "locate", {}, "command", "locate"),
+        Order("t-east-1", "messages", {"text": "去东桥", "answers": True}, "command", "message"),
         Order("t-east-1", "duty", {"on": False}, "command", "duty"),
+        Order("t-east-1", "ring", {"for_s": 5}, "command", "ring"),
         Order("t-east-1", "watch", {"lease_s": 300}, "watch", "watch"),
         Order("s-east-1", "mute", {"sensor": "smoke", "for_s": 0}, "mute", "mute"),
     ],
-    ids=lambda order: order.kind,
+    ids=lambda order: f"{order.kind}{len(order.body)}",
 )
 def test_a_command_is_queued_audited_and_fits_the_wire(as_user, registry, audited, order):
     answer = as_user("operator").post(f"/devices/{order.device}/{order.path}", order.body)
@@ -279,3 +281,52 @@ def test_lists_are_filtered_and_paged(as_user):
     assert operator.get("/commands?status=done").json()["items"] == []
     for query in ("after=x", "after=1.", "status=lost"):
         assert operator.get(f"/commands?{query}").status_code == 422
+
+
+@pytest.mark.parametrize("device", ["t-east-1", "s-east-1"])
+@pytest.mark.parametrize(
+    ("path", "kind", "body"),
+    [
+        ("settings", "configure", {"settings": {"batch_s": 30, "silent": True}}),
+        ("reboot", "reboot", {}),
+        ("self-test", "self_test", {}),
+    ],
+)
+def test_what_changes_a_device_is_for_administrators(as_user, registry, device, path, kind, body):
+    refused = as_user("operator").post(f"/devices/{device}/{path}", body)
+    assert refused.status_code == 403
+    answer = as_user("admin").post(f"/devices/{device}/{path}", body)
+    assert answer.status_code == 201
+    [row] = ledger(registry)
+    assert (row.kind, row.body) == (kind, body)
+    assert messages.make_command(row.id, row.kind, row.body, row.ttl_s, row.created_ms)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({}, "1..12 names"),
+        ({"batch_s": 601}, "batch_s is 601, not 1..600"),
+        ({"batch_s": True}, "batch_s is True, not 1..600"),
+        ({"silent": 1}, "silent is neither true nor false"),
+        ({"broker_host": ""}, "broker_host is not text of 1..64 bytes"),
+        ({"networks": [["a", "short"]]}, "network password is not text of 8..63 bytes"),
+        ({"networks": [["a", ""]] * 5}, "networks: a list of 1..4 is wanted"),
+        ({"wings": 2}, "wings: no such setting"),
+    ],
+    ids=str,
+)
+def test_a_setting_out_of_its_limits_is_refused_by_name(as_user, registry, settings, reason):
+    answer = as_user("admin").post("/devices/t-east-1/settings", {"settings": settings})
+    assert answer.status_code == 422
+    assert reason in answer.text
+    assert ledger(registry) == []
+
+
+def test_no_screen_shows_the_password_of_a_network(as_user, registry):
+    body = {"settings": {"networks": [["village", "correct horse"], ["open", ""]]}}
+    sent = as_user("admin").post("/devices/t-east-1/settings", body).json()
+    shown = as_user("viewer").get(f"/commands/{sent['id']}").json()
+    for command in (sent, shown):
+        assert command["body"] == {"settings": {"networks": [["village", "***"], ["open", ""]]}}
+    assert ledger(registry)[0].body == body

@@ -85,6 +85,7 @@ def upgrade() -> None:
         sa.Column("delivered_ms", sa.BigInteger(), nullable=True),
         sa.Column("finished_ms", sa.BigInteger(), nullable=True),
         sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("data", sa.JSON(), nullable=True),
         sa.Column("attempts", sa.BigInteger(), nullable=False),
         sa.Column("claimed_ms", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
