@@ -99,12 +99,12 @@ class Line:
     """One address, one device, the faults between it and its broker.
 
     Attributes:
-        port: Where the device connects.
+        host, port: Where the device connects.
         counts: What happened so far.
     """
 
     def __init__(self, network: FaultNetwork, upstream: tuple[str, int], seed: int) -> None:
-        self.port = 0
+        self.host, self.port = "", 0
         self.counts = Counts()
         self.faults = NONE
         self.random = random.Random(seed)  # Draws once a connection: the same fates for a seed.
@@ -144,7 +144,7 @@ class Line:
     async def open(self, listen: tuple[str, int]) -> None:
         """Listen."""
         self._server = await asyncio.start_server(self._serve, *listen)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.host, self.port = self._server.sockets[0].getsockname()[:2]
 
     async def shut(self) -> None:
         """Stop listening and cut what is connected."""
