@@ -3,8 +3,8 @@
 Stays source in the partition `vfs`, never bytecode: only a cable rewrites `vfs`, and a later
 MicroPython, which an update can bring, may refuse bytecode of today.
 
-Rules: the journal is formatted only if nothing can be mounted there, and that is said; no other
-partition is ever formatted; what cannot be mounted is reported once and never tried in a loop.
+Rules: the journal is formatted only if none ever was there; no other partition is ever formatted;
+what cannot be mounted is reported once and never tried in a loop: main.py calls the rescue agent.
 """
 
 import gc
@@ -22,12 +22,13 @@ _PAGES_MAX = 8  # Measured: 56 reads of flash for a whole start; 171 with 4, 2,2
 # of heap, what stays comes to lie between, no room for a few KB in one piece is left, and the heap
 # doubles at the cost of the network.
 _COLLECT_BYTES = 4096
+_FORMAT_BLOCKS, _FORMAT_BYTES = 2, 256
 _BLOCK_COUNT, _BLOCK_SIZE = 4, 5  # Requests of MicroPython's block device protocol.
 
 _view = None
 slot = None  # The application slot that is mounted at /app.
 journal = "failed"  # kept | formatted | failed
-journal_lost = False  # True when what had to be formatted was not blank.
+journal_lost = False  # True when the rescue agent had to make it anew; boots.py knows.
 
 
 class SlotView:
@@ -108,6 +109,21 @@ def settle() -> None:
         _view.settle()
 
 
+def well() -> None:
+    """Tell that the application works: starts that failed before this one are forgotten."""
+    boots().keep(("boots", -1))
+
+
+def boots():  # noqa: ANN201 - a module
+    """Return the module `boots`, loaded for the moment from where nothing else is looked for."""
+    sys.path.append("/")
+    import boots
+
+    sys.path.pop()
+    del sys.modules["boots"]
+    return boots
+
+
 def _mount_slot(label: str) -> bool:
     global _view  # noqa: PLW0603 - as above
     try:
@@ -123,18 +139,17 @@ def _mount_slot(label: str) -> bool:
 
 
 def _mount_journal() -> None:
-    global journal, journal_lost  # noqa: PLW0603 - as above
+    global journal  # noqa: PLW0603 - as above
     try:
         partition = _find("journal")
         try:
             vfs.mount(_journal_system(partition), "/journal")
             journal = "kept"
         except OSError as error:
-            journal_lost = not _is_blank(partition)
-            if journal_lost:
-                print("boot: journal cannot be mounted, formatted, records LOST:", error)
-            else:
-                print("boot: journal was blank, formatted")
+            if not _is_unused(partition):
+                print("boot: journal cannot be mounted, left as it is:", error)
+                return
+            print("boot: journal was blank, formatted")
             vfs.VfsLfs2.mkfs(partition)
             vfs.mount(_journal_system(partition), "/journal")
             journal = "formatted"
@@ -154,11 +169,17 @@ def _find(label: str) -> Partition:
     return found[0]
 
 
-def _is_blank(partition) -> bool:
-    """Tell whether no file system ever was here: littlefs begins in its first two blocks."""
+def _is_unused(partition) -> bool:
+    """Tell whether no journal ever was here: blank, or a format that was cut short.
+
+    A format writes the beginning of the first two blocks and nothing else; the first file of a
+    journal goes beyond that.
+    """
     buffer = bytearray(_FLASH_BLOCK_BYTES)
-    for number in (0, 1):
+    for number in range(partition.ioctl(_BLOCK_COUNT, 0)):
         partition.readblocks(number, buffer)
-        if bytes(buffer).strip(b"\xff"):
+        written = memoryview(buffer)[_FORMAT_BYTES if number < _FORMAT_BLOCKS else 0 :]
+        # Zeros: never written, in the sparse file that plays a flash.
+        if bytes(written).strip(b"\xff\0"):
             return False
     return True

@@ -1,7 +1,8 @@
-"""Runs the application for ever; if it ends, says why and starts the device again.
+"""Runs the application for ever, or the rescue agent; what ends is written down and started again.
 
-Without an application there is nothing to start again for: the device stays at its prompt, where
-a cable can help. The rescue agent, which fetches an application, will be called from here.
+The rescue agent runs when no slot holds an application, when the journal cannot be mounted, and
+when three starts failed one after the other. If it fails itself, the application gets a trial, so
+that a device which has either of them never only starts again and again.
 """
 
 import sys
@@ -10,10 +11,20 @@ import time
 import flash
 import machine
 
-_RESTART_DELAY_S = 10  # An application that fails at once must not wear out the flash.
+# What fails at once must not wear out the flash, and a wearer must have time to read.
+_RESTART_DELAY_S = 10
+_START_MS = 120_000  # From here to the watchdog of the part that runs.
 
 
-def _run() -> None:
+def _find_rescue() -> None:
+    """Let nothing be found but the rescue agent and boot code: the application may be broken."""
+    sys.path[:] = [".frozen", "/"]
+    import packed
+
+    sys.path.append(packed.mount())
+
+
+def _run_application() -> None:
     try:
         from board import open_board
 
@@ -22,14 +33,40 @@ def _run() -> None:
         from device.start import run
 
         run(board)
-        print("main: the application ended by itself")
+        raise RuntimeError("the application ended by itself")  # noqa: TRY301 - it is a fault
     except Exception as error:  # noqa: BLE001 - the outermost loop: anything is better than a dead terminal
         sys.print_exception(error)
+        _write_down(error)
 
 
-if flash.slot is None:
-    print("main: there is no application on this device; flash it again")
+def _write_down(error: Exception) -> None:
+    try:
+        _find_rescue()
+        from rescue.last_words import keep
+
+        keep("main", error)
+    except Exception as fault:  # noqa: BLE001 - what cannot be kept was printed
+        print("main: not kept:", fault)
+
+
+def _run_rescue(reason: str) -> None:
+    print("main: rescue, because of:", reason)
+    try:
+        _find_rescue()
+        from rescue.start import run
+
+        run(reason)
+        raise RuntimeError("the rescue agent ended by itself")  # noqa: TRY301 - as above
+    except Exception as error:  # noqa: BLE001 - as above
+        sys.print_exception(error)
+        flash.boots().keep(("trial", 1))
+
+
+machine.WDT(timeout=_START_MS)
+_reason = flash.boots().begin(flash)
+if _reason:
+    _run_rescue(_reason)
 else:
-    _run()
-    time.sleep(_RESTART_DELAY_S)
-    machine.reset()
+    _run_application()
+time.sleep(_RESTART_DELAY_S)
+machine.reset()

@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -31,8 +31,10 @@ FIRMWARE = REPOSITORY / "firmware"
 SLOT_BLOCK_BYTES = 512
 # What main.py imports, and the names that it takes.
 _ROOTS = {"device.start": {"run"}, "board": {"open_board"}}
+# And of the rescue agent, in `vfs`; the first one gets what both need.
+_RESCUE_ROOTS = {"rescue.last_words": {"keep"}, "rescue.start": {"run"}}
 _CHIP_NAMES = FIRMWARE / "esp32_names.json"  # module -> name -> type, or a class's members
-_IN_VFS = ("boot", "main", "flash")  # Boot code, in a partition of its own: `image.vfs_image`.
+_IN_VFS = ("boot", "boots", "main", "flash", "packed")  # Boot code, in a partition of its own: `image.vfs_image`.
 _MPY_HEADER = b"M\x06"  # Bytecode version 6: MicroPython 1.19 up to today's 1.29.
 _COMPILE_SECONDS_MAX = 60
 
@@ -82,10 +84,25 @@ def link_application(board: str, start: Path | None = None) -> Linked:
     Raises:
         ImageError: A module is missing, or does what linking cannot keep.
     """
-    sources = {name: path.read_text() for name, path in source_modules(board, start).items()}
+    return _link(board, source_modules(board, start), _ROOTS)
+
+
+def link_rescue(board: str) -> Linked:
+    """Return the linked source of a board's rescue agent, and what its short names stand for.
+
+    Raises:
+        ImageError: A module is missing, or does what linking cannot keep.
+    """
+    return _link(board, _reached(board, _RESCUE_ROOTS), _RESCUE_ROOTS, apart=True)
+
+
+def _link(
+    board: str, modules: dict[str, Path], roots: dict[str, set[str]], *, apart: bool = False
+) -> Linked:
+    sources = {name: path.read_text() for name, path in modules.items()}
     around = [*FIRMWARE.glob("*.py"), *(FIRMWARE / "boards" / board / "rom").glob("*.py")]
     outside = "\n".join(path.read_text() for path in sorted(around))
-    return link(sources, _ROOTS, outside, _chip_names())
+    return link(sources, roots, outside, _chip_names(), apart=apart)
 
 
 def _chip_names() -> set[str]:
@@ -119,19 +136,25 @@ def built_s() -> int:
 
 def source_modules(board: str, start: Path | None = None) -> dict[str, Path]:
     """Return the source file of every module that the application reaches, by dotted name."""
+    return _reached(board, _ROOTS, {} if start is None else {"device.start": start})
+
+
+def _reached(
+    board: str, roots: dict[str, set[str]], instead: Mapping[str, Path] | None = None
+) -> dict[str, Path]:
+    """Return the source file of every module that some roots reach, some of them replaced."""
     places = (FIRMWARE / "boards" / board, FIRMWARE / "boards", FIRMWARE, REPOSITORY)
     found: dict[str, Path] = {}
-    waiting = [*_ROOTS]
+    waiting = [*roots]
     while waiting:
         name = waiting.pop()
         path = None if name in found else _source(name, places)
-        if name == "device.start" and start is not None:
-            path = start
         if path is None or name in found:
             continue
+        path = (instead or {}).get(name, path)
         found[name] = path
         waiting += [*_parents(name), *_imports(path)]
-    missing = [root for root in _ROOTS if root not in found]
+    missing = [root for root in roots if root not in found]
     if missing:
         raise ImageError(f"there is no module {missing[0]} under {FIRMWARE}")
     return found

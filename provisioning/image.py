@@ -26,6 +26,7 @@ from provisioning.partitions import (
     partition,
     table_bytes,
 )
+from provisioning.rescue import rescue_files
 
 # The official images we take, by SHA-256: what an image may do to a device's identity is decided
 # here and not by the name of a file.
@@ -39,7 +40,7 @@ _OFFICIAL_TABLE = TABLE_ADDRESS - _OFFICIAL_ADDRESS
 _IMAGE_MAGIC = 0xE9
 _ESPTOOL_SECONDS_MAX = 60
 # What MicroPython runs at boot. Source and not bytecode: see firmware/flash.py.
-_VFS_FILES = ("boot.py", "main.py", "flash.py")
+_VFS_FILES = ("boot.py", "boots.py", "main.py", "flash.py", "packed.py")
 _OTA_VALID = 2  # ESP_OTA_IMG_VALID: not on trial, so never rolled back.
 
 
@@ -121,15 +122,16 @@ def device_parts(
         TABLE_ADDRESS: table_bytes(),
         partition("nvs").address: compose_nvs(blobs),
         partition("otadata").address: _ota_data(),
-        partition("vfs").address: vfs_image(),
+        partition("vfs").address: vfs_image(application.board),
         partition("app_a").address: application.slot_image,
     }
 
 
-@lru_cache(maxsize=1)
-def vfs_image() -> bytes:
-    """Return the partition `vfs`, the same on every board; the rescue agent's place is here."""
+@lru_cache(maxsize=8)
+def vfs_image(board: str) -> bytes:
+    """Return the partition `vfs`: boot code, the same on every board, and the rescue agent."""
     files = {name: (FIRMWARE / name).read_bytes() for name in _VFS_FILES}
+    files |= rescue_files(board)
     return make_file_system(files, partition("vfs").size, BLOCK_BYTES)
 
 

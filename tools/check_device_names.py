@@ -21,7 +21,7 @@ Table = dict[str, dict[str, str | list[str]]]
 _PYTHON_BUILTINS = set(dir(builtins))
 _PYTHON_NAMES = {"__name__", "__file__"}
 # Given to `board` packages by the image: one of firmware/boards is mounted under this name.
-_OWN_PACKAGES = {"wire_protocol", "device", "board", "chip"}
+_OWN_PACKAGES = {"wire_protocol", "device", "board", "chip", "rescue"}
 
 
 def main() -> int:

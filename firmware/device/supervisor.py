@@ -10,6 +10,7 @@ FEED_MS = 5_000
 FIRST_REST_MS = 1_000
 LONGEST_REST_MS = 30_000
 STABLE_MS = 60_000  # A task that lived this long starts again at the first rest.
+WELL_MS = 300_000  # A device that ran so long without a crash works, link or no link.
 _NAME, _START, _LIMIT, _BEAT, _TASK = 0, 1, 2, 3, 4
 
 
@@ -18,6 +19,8 @@ class Supervisor:
 
     Attributes:
         crashed: Names of the tasks that crashed since this start.
+        on_crash: Takes a text for a report, at the first crash of each task; set by the owner.
+        on_well: Called once, when this start has proved to work; set by the owner.
     """
 
     def __init__(self, board, kept, boot: int) -> None:
@@ -26,6 +29,7 @@ class Supervisor:
         self._boot = boot
         self._tasks = []
         self.crashed = set()
+        self.on_crash, self.on_well = _unheard, _nothing
 
     def add(self, name: str, start, limit_s: int | None) -> None:
         """Add a task.
@@ -46,7 +50,14 @@ class Supervisor:
         while True:
             if not self.late():
                 watchdog.feed()
+                if not self.crashed and self._board.uptime_ms() >= WELL_MS:
+                    self.well()
             await asyncio.sleep_ms(FEED_MS)
+
+    def well(self) -> None:
+        """This start went well: what was sent has been received."""
+        tell, self.on_well = self.on_well, _nothing
+        tell()
 
     def late(self) -> list:
         """Return the names of the tasks that hang."""
@@ -64,9 +75,13 @@ class Supervisor:
             began_ms = row[_BEAT]
             try:
                 await row[_START](beat)
-                self._note(row[_NAME], DeviceError("it returned"))
-            except Exception as error:  # noqa: BLE001 - the outermost loop of every task
+                error = DeviceError("it returned")
+            except Exception as raised:  # noqa: BLE001 - the outermost loop of every task
+                error = raised
+            try:
                 self._note(row[_NAME], error)
+            except Exception as fault:  # noqa: BLE001 - a note that fails must not end the task
+                print(row[_NAME], "crashed, not noted:", fault)
             if self._board.uptime_ms() - began_ms >= STABLE_MS:
                 rest_ms = FIRST_REST_MS
             await asyncio.sleep_ms(rest_ms)
@@ -75,6 +90,18 @@ class Supervisor:
     def _note(self, name: str, error: Exception) -> None:
         from device.crashes import keep_crash
 
+        is_first = name not in self.crashed
         self.crashed.add(name)
-        keep_crash(self._kept, self._boot, self._board.uptime_ms() // 1000, name, error)
+        text = keep_crash(self._kept, self._boot, self._board.uptime_ms() // 1000, name, error)
         forget("device.crashes")
+        if is_first:
+            # Not each one: a task that crashes at every start would fill the journal.
+            self.on_crash(text)
+
+
+def _nothing() -> None:
+    pass
+
+
+def _unheard(text: str) -> None:
+    pass

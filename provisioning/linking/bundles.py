@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 
 
 class Bundles:
-    """Which module goes where, and the merged source."""
+    """Which module goes where, and the merged source; `apart`: each stays by itself."""
 
-    def __init__(self, program: Program, roots: list[str], namer: Namer) -> None:
+    def __init__(
+        self, program: Program, roots: list[str], namer: Namer, *, apart: bool = False
+    ) -> None:
         self._program, self._namer = program, namer
         self._home = self._assign(roots)
+        if apart:
+            self._home = {name: name for name in self._home}
         program.freeze()
         self._final = self._name_all(set(roots))
 

@@ -31,7 +31,12 @@ class Linked:
 
 
 def link(
-    sources: dict[str, str], roots: dict[str, set[str]], outside: str, chip: set[str]
+    sources: dict[str, str],
+    roots: dict[str, set[str]],
+    outside: str,
+    chip: set[str],
+    *,
+    apart: bool = False,
 ) -> Linked:
     """Link a program.
 
@@ -40,6 +45,7 @@ def link(
         roots: Modules that others load -> the names that they use of them.
         outside: Source of all code that meets the program and is not part of it.
         chip: Every name that the chip's modules and their classes have.
+        apart: Every module stays by itself: a chip that compiles source has no memory for more.
 
     Raises:
         LinkError: The source does something that cannot be kept.
@@ -51,7 +57,7 @@ def link(
     shake(program, roots, meets)
     kept = meets.union(*roots.values())
     namer = Namer(program, kept)
-    trees = Bundles(program, list(roots), namer).merge()
+    trees = Bundles(program, list(roots), namer, apart=apart).merge()
     namer.shorten(trees)
     modules = _flatten(trees, set(roots))
     for home in list(modules):

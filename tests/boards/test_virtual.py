@@ -61,7 +61,7 @@ def test_the_journal_is_made_once_and_kept_over_everything(fleet, make):
     assert (shown["journal"], shown["reset_reason"]) == ("kept", "power")
 
 
-def test_a_journal_of_garbage_is_formatted_and_said_to_be_lost(fleet, make):
+def test_a_journal_of_garbage_is_made_anew_by_the_rescue_agent_and_said_to_be_lost(fleet, make):
     control = make()
     place = partition("journal")
     with (control.folder / "flash.bin").open("r+b") as file:
@@ -69,7 +69,7 @@ def test_a_journal_of_garbage_is_formatted_and_said_to_be_lost(fleet, make):
     fleet.start(control.folder)
     shown = control.wait(_ready)
     assert (shown["journal"], shown["journal_lost"]) == ("formatted", True)
-    assert "records LOST" in _console(control.folder)
+    assert "rescue, because of: journal" in _console(control.folder)
 
 
 def test_a_broken_slot_gives_way_to_the_other_one(fleet, make, stub):
@@ -82,13 +82,13 @@ def test_a_broken_slot_gives_way_to_the_other_one(fleet, make, stub):
     assert "app_a holds no application" in _console(control.folder)
 
 
-def test_without_any_application_it_stops_and_says_so(fleet, make):
+def test_without_any_application_the_rescue_agent_runs_and_says_so(fleet, make):
     control = make()
     with (control.folder / "flash.bin").open("r+b") as file:
         os.pwrite(file.fileno(), b"\xff" * 4096, partition("app_a").address)
     fleet.start(control.folder)
-    _until(lambda: not fleet.running("t-0001"))
-    assert "there is no application on this device" in _console(control.folder)
+    shown = control.wait(lambda now: now["screen"][:1] == ["RESCUE: no application"])
+    assert shown["screen"][1] == "OFFLINE"
 
 
 def test_a_blank_flash_does_not_boot_and_says_so(fleet, make):

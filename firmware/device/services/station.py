@@ -41,6 +41,8 @@ class Station:
         self.logbook.on_sealed = self.sender.poke
         self.orders = Orders(self.kept, self.clock, self.logbook)
         self.supervisor = Supervisor(board, self.kept, self.logbook.boot)
+        self.supervisor.on_well = board.well
+        self.supervisor.on_crash = self._report
         self.refused = 0  # Messages for us that broke the protocol.
         self.version = build["version"]
         self._changed = True
@@ -102,6 +104,9 @@ class Station:
             names.add("battery_low")
         return sorted(names | set(self.kind.faults()))[:16]
 
+    def _report(self, text: str) -> None:
+        self.logbook.event("report", {"text": text})
+
     def _on_receipt(self, receipt: dict) -> None:
         self.clock.offer(quality.SERVER, receipt["at"])
         journal = self.logbook.journal
@@ -110,6 +115,7 @@ class Station:
         for stream, counts in receipt["streams"].items():
             journal.receive(stream, counts[0], counts[1:])
         self.sender.on_receipt(receipt["streams"])
+        self.supervisor.well()
         self.kind.on_receipt()
 
     def identity(self, connection: int, online: bool) -> dict:

@@ -121,6 +121,9 @@ class Board:
     def reset_reason(self):
         return "power"
 
+    def well(self):
+        self._show("well", True)
+
     def watchdog(self, _timeout_ms):
         return Watchdog()
 

@@ -156,6 +156,10 @@ class Board(Identity):
         """Start again; does not return."""
         machine.reset()
 
+    def well(self) -> None:
+        """The application works: starts that failed are forgotten."""
+        flash.well()
+
     def watchdog(self, timeout_ms: int) -> machine.WDT:
         """Start the chip's watchdog, which only a reset stops."""
         return machine.WDT(timeout=timeout_ms)

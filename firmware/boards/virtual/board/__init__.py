@@ -148,6 +148,10 @@ class Board(Identity):
         """Start again; does not return."""
         machine.reset()
 
+    def well(self) -> None:
+        """The application works: starts that failed are forgotten."""
+        flash.well()
+
     def watchdog(self, timeout_ms: int) -> "Watchdog":
         """Start the watchdog; without `feed()` for so long the device resets."""
         return Watchdog(timeout_ms)

@@ -14,3 +14,16 @@ def reset() -> None:
 def reset_cause() -> int:
     """Why this run began, as one of the constants above."""
     return _CAUSES.get(rig.reset_reason, 0)
+
+
+class WDT:
+    """The watchdog that boot code starts; the one that bites here is the board's own.
+
+    Nothing on a host can end a loop that never yields.
+    """
+
+    def __init__(self, timeout: int = 5000) -> None:
+        self.timeout = timeout
+
+    def feed(self) -> None:
+        """Put off the reset by the whole timeout."""

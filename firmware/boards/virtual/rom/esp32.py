@@ -1,4 +1,4 @@
-"""The chip's module `esp32` over a flash image in a file: partitions and read-only NVS."""
+"""The chip's module `esp32` over a flash image in a file: partitions, and NVS."""
 
 import struct
 
@@ -80,15 +80,31 @@ class Partition:
 
 
 class NVS:
-    """One namespace of the partition `nvs`; nothing is written yet, so nothing can be set."""
+    """One namespace of the partition `nvs`; of what can be set, whole numbers."""
 
     def __init__(self, namespace: str) -> None:
-        _, _, address, size, _, _ = Partition.find(Partition.TYPE_DATA, label="nvs")[0].info()
-        self._values = nvs_pages.read(_flash, address, size, namespace)
+        info = Partition.find(Partition.TYPE_DATA, label="nvs")[0].info()
+        self._namespace, self._place = namespace, info[2:4]
+        self._values = nvs_pages.read(_flash, info[2], info[3], namespace)
 
     def get_i32(self, key: str) -> int:
         """A signed 32-bit value; raises OSError if there is none."""
         return self._get(key, int)
+
+    def set_i32(self, key: str, value: int) -> None:
+        """Keep a signed 32-bit value; it is in the flash at once, or after `commit`."""
+        nvs_pages.set_i32(_flash, self._place, self._namespace, key, value)
+        self._values[key] = value
+
+    def erase_key(self, key: str) -> None:
+        """Take a value away; raises OSError if there is none."""
+        self._get(key, int)
+        nvs_pages.set_i32(_flash, self._place, self._namespace, key, None)
+        del self._values[key]
+
+    def commit(self) -> None:
+        """From here on it is in the flash."""
+        _flash.flush()
 
     def get_blob(self, key: str, buffer: bytearray) -> int:
         """Copy a blob into `buffer` and return its length; raises OSError if it does not fit."""

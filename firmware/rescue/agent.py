@@ -1,0 +1,244 @@
+"""The rescue agent: a link, an SOS, the reason why, and the way back to an application.
+
+It never loops and never gives up: what it can do by itself it does (fetch an application, save
+what a broken journal holds and make it anew), and every half an hour the application gets a trial,
+since whatever broke it may be gone.
+"""
+
+import asyncio
+import gc
+import json
+
+from boots import keep
+from device.adapters.clock import Clock
+from device.adapters.kept import Kept
+from device.adapters.mqtt_link import Link
+from device.late import forget
+from device.supervisor import Supervisor
+
+from rescue.alarm import Alarm
+from rescue.outbox import Outbox
+from wire_protocol import lean
+from wire_protocol.errors import WireError
+
+JOURNAL = "/journal"
+TRIAL_MS = 1_800_000
+STATE_MS = 600_000
+TICK_MS = 500
+COMMANDS_MAX = 16  # Ids remembered, so that a command sent twice is refused once.
+CRASHES_TOLD_MAX = 3
+
+
+class Agent:
+    """All that runs when the application does not.
+
+    Attributes:
+        busy: Something is being written that a reset would only delay: no trial now.
+    """
+
+    def __init__(self, board, reason: str) -> None:
+        with open("/rescue.json") as file:
+            build = json.load(file)
+        self.board, self.reason = board, reason
+        self.build = build
+        self.kept = Kept(JOURNAL)
+        boot = self.kept.load("boot")
+        self._boot = boot if isinstance(boot, int) else 0
+        self.clock = Clock(board, self.kept, build["built_s"])
+        self.link = Link(board, self)
+        self.outbox = Outbox(self.link, self.clock, self._boot, self._read_found)
+        self.alarm = Alarm(self)
+        self.supervisor = Supervisor(board, self.kept, self._boot)
+        self.supervisor.on_crash = self.report
+        self.buffer = bytearray(4096)  # The one for all that handles blocks of flash.
+        self.busy = False
+        self.journal_broken = False
+        self._salvage = None
+        self._fetch = None
+        self._commands = []
+        self._told_ms = None
+        self.supervisor.add("link", self.link.run, 300)
+        self.supervisor.add("tick", self._tick, 30)
+        self.supervisor.add("buttons", self.alarm.listen, None)
+        self.supervisor.add("work", self._work, None)
+
+    def run(self) -> None:
+        """Run for ever."""
+        self.report("rescue agent runs, reason: " + self.reason)
+        from device.crashes import read, report
+
+        for row in read(self.kept)[-CRASHES_TOLD_MAX:]:
+            self.report(report(row))
+        forget("device.crashes")
+        self.alarm.restore()
+        gc.collect()
+        asyncio.run(self.supervisor.run())
+
+    def report(self, text: str) -> None:
+        """Say something to the command room, for good: it is an event."""
+        print("rescue:", text)
+        self.outbox.seal("event", "report", {"text": text})
+
+    def changed(self) -> None:
+        """The state is another: tell it soon."""
+        self._told_ms = None
+
+    # The link's owner.
+
+    def will(self, connection: int) -> bytes:
+        """Return what the broker says for us when we are gone."""
+        return lean.dump(self._identity(connection, False))
+
+    def on_up(self) -> None:
+        """A connection is there."""
+        self.outbox.restart()
+        self.changed()
+
+    def on_room(self) -> None:
+        """The link can take another message: the next tick sees to it."""
+
+    def on_puback(self, token) -> None:
+        """The broker has an event or a result."""
+        self.alarm.on_puback(token)
+
+    def on_message(self, topic: str, payload: bytes) -> None:
+        """Take a message; one that breaks the protocol goes no further."""
+        try:
+            if topic == "receipt":
+                receipt = lean.parse_receipt(payload)
+                self.clock.offer(2, receipt["at"])  # wire_protocol.clock.SERVER
+                self.outbox.receive(receipt)
+                self.alarm.on_receipt()
+            elif topic == "block":
+                if self._fetch:
+                    self._fetch.on_block(payload)
+            elif topic in ("sos_status", "command"):
+                self._told(topic, payload)
+        except WireError as error:
+            print("refused", topic, error)
+
+    def _told(self, topic: str, payload: bytes) -> None:
+        from wire_protocol.lean_told import parse_command, parse_sos_status
+
+        try:
+            if topic == "sos_status":
+                self.alarm.on_status(parse_sos_status(payload))
+                return
+            command = parse_command(payload)["id"]
+        finally:
+            forget("wire_protocol.lean_told")
+        if command not in self._commands:
+            self._commands = (self._commands + [command])[-COMMANDS_MAX:]
+            answer = {"command": command, "status": "refused", "reason": "rescue", "data": None}
+            self.outbox.seal("result", "result", answer)
+
+    # Tasks: each lives as long as the agent.
+
+    async def _tick(self, beat) -> None:
+        while True:
+            beat()
+            self.link.poke()
+            if self.link.up.is_set():
+                self.outbox.send_due()
+                self._tell_state()
+            self.alarm.show()
+            idle = not (self.busy or self.alarm.is_open)
+            if idle and self.board.uptime_ms() >= TRIAL_MS and self._has_application():
+                self._leave("a trial of the application", ("trial", 1))
+            await asyncio.sleep_ms(TICK_MS)
+
+    async def _work(self, _beat) -> None:
+        """Save what a journal holds that cannot wait; then do what the reason asks for."""
+        await self._save_records()
+        if self.reason == "journal":
+            while self.outbox.found_wait() or self.alarm.is_open:
+                await asyncio.sleep_ms(TICK_MS)
+            self._make_journal()
+        from rescue.fetch import Fetch
+
+        self._fetch = Fetch(self)
+        while True:
+            await self._fetch.run()
+
+    async def _save_records(self) -> None:
+        from rescue.salvage import Salvage
+
+        partition = _partition("journal")
+        self._salvage = Salvage(partition, self.buffer, self.outbox, self.reason != "journal")
+        while self._salvage.step():
+            await asyncio.sleep_ms(0 if self.outbox.found_wait() == 0 else TICK_MS)
+        if self._salvage.found:
+            self.report("{} records found in the journal, sent".format(self._salvage.found))
+        self.alarm.on_saved(self._salvage.saw)
+
+    def _read_found(self, place: tuple) -> bytes:
+        return self._salvage.read(place)
+
+    def _make_journal(self) -> None:
+        from vfs import VfsLfs2
+
+        self.busy = True
+        # Said first: a format that is cut short leaves a journal that cannot be mounted.
+        keep(("lost", 1))
+        try:
+            VfsLfs2.mkfs(_partition("journal"))
+        except OSError as error:
+            # The application works without one, and says so.
+            self._leave("the journal cannot be made: {}".format(error), ("trial", 1))
+        self._leave("the journal was made anew")
+
+    def _leave(self, why: str, *numbers) -> None:
+        print("rescue: leaves for", why)
+        keep(*numbers)
+        self.board.reset()
+
+    def _has_application(self) -> bool:
+        import flash
+
+        return flash.slot is not None
+
+    # The state.
+
+    def _identity(self, connection: int, online: bool) -> dict:
+        return {
+            "online": online,
+            "epoch": self.outbox.epoch,
+            "boot": self._boot,
+            "connection": connection,
+        }
+
+    def _tell_state(self) -> None:
+        now = self.board.uptime_ms()
+        if self._told_ms is not None and now - self._told_ms < STATE_MS:
+            return
+        gc.collect()
+        board = self.board
+        state = self._identity(self.link.connection, True)
+        state.update(self.clock.stamp())
+        faults = {"rescue", "rescue_" + self.reason}
+        for name in self.supervisor.crashed:
+            faults.add("crash_" + name)
+        state.update({
+            "device_kind": board.config.get("device_kind"),
+            "version": self.build["version"],
+            "battery_mv": board.battery_mv(),
+            "battery_percent": None,
+            "rssi_dbm": board.rssi_dbm(),
+            "heap_free": gc.mem_free(),
+            "reset": board.reset_reason(),
+            "duty": False if board.config.get("device_kind") == "terminal" else None,
+            "sos": self.alarm.state(),
+            "fix_age_s": None,
+            "held": self.outbox.held(),
+            "dropped": self.outbox.dropped,
+            "faults": sorted(faults),
+            "muted": {},
+        })  # fmt: skip
+        if self.link.publish("state", lean.dump(state), 1):
+            self._told_ms = now
+
+
+def _partition(label: str):  # noqa: ANN202 - the chip's own class
+    from esp32 import Partition
+
+    return Partition.find(Partition.TYPE_DATA, label=label)[0]

@@ -1,0 +1,166 @@
+"""The SOS of the rescue agent: raised by the button, latched in NVS, sent until its receipt.
+
+No position and no other trigger than the button; everything that the wearer feels is the same. An
+SOS that the application had open stays open here, under its own numbers.
+"""
+
+import asyncio
+
+from boots import keep, number
+from device.late import forget
+
+HOLD_MS = 800
+STORED = 2  # In NVS: 1 latched, 2 receipted.
+_U32 = 0xFFFFFFFF
+_STATES = ("open", "sent", "stored", "taken", "help")
+_OF_STATUS = {"taken": "taken", "help": "help"}
+
+
+class Alarm:
+    """One SOS at a time."""
+
+    def __init__(self, agent) -> None:
+        self._agent = agent
+        self._state = ""  # One of _STATES; empty: there is no SOS.
+        self._epoch = self._first = self._last = self._presses = 0
+        self._theirs = None  # What the application kept about an SOS of its own.
+        self._silent = agent.board.config.get("silent") is True
+        self._hold = None
+        self._light = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an SOS goes on."""
+        return bool(self._state)
+
+    def state(self) -> dict | None:
+        """Return what the device's state says of it."""
+        return {"incident": self._first, "shown": self._state} if self._state else None
+
+    def restore(self) -> None:
+        """Take up what was open before this start."""
+        latched = number("sos")
+        if latched:
+            self._epoch, self._first = number("sos_epoch") & _U32, number("sos_first") & _U32
+            self._state = "stored"
+            if latched != STORED or not self._first:
+                # Its record was in memory only: it is raised anew, rather twice than not at all.
+                self._press()
+        row = self._agent.kept.load("sos")
+        if isinstance(row, list) and len(row) > 5 and row[0] in _STATES:
+            self._theirs = row
+            if not self._state:
+                self._state, self._first, self._last, self._epoch = row[0], row[1], row[3], row[4]
+        self._agent.link.set_urgent(self.is_open)
+
+    def on_saved(self, saw) -> None:
+        """All SOS records of the journal were found: was one latched and never made?"""
+        if self._theirs and not saw("event", self._theirs[4], self._theirs[3]):
+            self._press()
+
+    def on_puback(self, token) -> None:
+        """The broker has a record."""
+        if token == ("event", self._epoch, self._last) and self._state == "open":
+            self._set("sent")
+
+    def on_receipt(self) -> None:
+        """The gateway has stored records."""
+        waits = self._agent.outbox.waits("event", self._epoch, self._last)
+        if self._state in ("open", "sent") and self._last and not waits:
+            if self._epoch == self._agent.outbox.epoch:
+                keep(("sos", STORED))
+            self._set("stored")
+
+    def on_status(self, status: dict) -> None:
+        """A person has done something about it."""
+        if self._state and (status["epoch"], status["incident"]) == (self._epoch, self._first):
+            if status["status"] == "closed":
+                self._clear()
+            else:
+                self._set(_OF_STATUS[status["status"]])
+
+    async def listen(self, _beat) -> None:
+        """Take the buttons; lives as long as the agent."""
+        while True:
+            name, action = await self._agent.board.next_input()
+            if name == "sos":
+                if self._hold:
+                    self._hold.cancel()
+                    self._hold = None
+                if action == "press":
+                    self._hold = asyncio.create_task(self._press_after_hold())
+            elif name == "ok" and action == "press" and self._hold and self._state:
+                # Both together: the wearer takes the SOS back. A record, never an erasure.
+                self._hold.cancel()
+                self._hold = None
+                own = self._epoch == self._agent.outbox.epoch
+                fields = {"incident": self._first if own else 0}
+                self._agent.outbox.seal("event", "sos_cancel", fields, sos=True)
+                self._clear()
+
+    def show(self) -> None:
+        """Show what this device is, on screen and light."""
+        agent = self._agent
+        lines = ["RESCUE: no " + agent.reason if agent.reason != "boots" else "RESCUE: crashes"]
+        lines.append("online" if agent.link.up.is_set() else "OFFLINE")
+        if self._state and not self._silent:
+            lines.append("SOS " + self._state.upper())
+        else:
+            lines.append("only SOS works")
+        agent.board.screen(tuple(lines))
+        self._play(None)
+
+    # Lives as long as the SOS button is held.
+    async def _press_after_hold(self) -> None:
+        await asyncio.sleep_ms(self._agent.board.config.get("sos_hold_ms", HOLD_MS))
+        self._hold = None
+        self._press()
+
+    def _press(self) -> None:
+        outbox = self._agent.outbox
+        keep(("sos", 1))  # Before the first send: a battery pulled now raises it again.
+        self._presses += 1
+        again = self._presses > 1 and self._epoch == outbox.epoch
+        fields = {
+            "trigger": "silent" if self._silent else "button",
+            "incident": self._first if again else 0,
+            "press": self._presses,
+            "fix": None,
+        }
+        self._last = outbox.seal("event", "sos", fields, sos=True)
+        if not again:
+            self._epoch, self._first = outbox.epoch, self._last
+            keep(("sos_epoch", self._epoch), ("sos_first", self._first))
+        if self._state not in ("taken", "help"):
+            self._state = ""
+            self._set("open")
+        self._agent.link.set_urgent(True)
+
+    def _set(self, state: str) -> None:
+        if state != self._state:
+            self._state = state
+            self._play(state)
+            self._agent.changed()
+
+    def _clear(self) -> None:
+        self._state = ""
+        self._presses = self._first = self._last = 0
+        keep(("sos", None))
+        if self._theirs:
+            # What the application kept: it must not find open what was closed here.
+            self._theirs = None
+            self._agent.kept.save("sos", None)
+        self._agent.link.set_urgent(False)
+        self._play("closed")
+        self._agent.changed()
+
+    def _play(self, once: str | None) -> None:
+        steady = self._state or "fault"
+        if once or steady != self._light:
+            from device.domain.indications import show
+
+            self._light = steady
+            if once:
+                show(self._agent.board, once, self._silent)
+            show(self._agent.board, steady, self._silent, again=False)
+            forget("device.domain.indications")

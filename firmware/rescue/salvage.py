@@ -1,0 +1,127 @@
+"""Finds sealed records in the journal's raw flash, whether or not its file system can be mounted.
+
+An entry of a segment (`device.adapters.segments`) lies in one piece in one block, wherever
+littlefs put it, and carries a check sum; so it is found by what every record holds, and proved by
+its sum. What was receipted long ago is found as well: storage knows each record by its key, and
+sending again is always safe.
+"""
+
+import json
+import struct
+
+from device.adapters.segments import HEADER_BYTES, pack_entry
+
+from wire_protocol import frames
+from wire_protocol.lean import RECORD_BYTES_MAX
+
+BLOCK_BYTES = 4096
+EPOCHS_MAX = 4  # A flash in which more journals began is not worth more time.
+SEEN_MAX = 256  # Stale copies of a record lie about; one that is forgotten here is sent twice.
+_JSON_MARK = b'"epoch":'
+_SOS_MARK = b'"kind":"sos'  # sos and sos_cancel
+
+
+class Salvage:
+    """One look through the partition; first for events and results, then for batches."""
+
+    def __init__(self, partition, buffer: bytearray, outbox, sos_only: bool) -> None:
+        """Begin at the first block.
+
+        Args:
+            partition: Of the journal.
+            buffer: 4096 bytes, free during each `step`.
+            outbox: Takes what is found.
+            sos_only: For a journal that can be mounted, and sent from later: only an SOS hurries.
+        """
+        self._partition, self._buffer, self._outbox = partition, buffer, outbox
+        self._blocks = partition.ioctl(4, 0)
+        self._sos_only = sos_only
+        self._epochs = []
+        self._marks = [_SOS_MARK if sos_only else _JSON_MARK]
+        self._block = self._at = 0
+        self._seen = set()
+        self.found = 0
+
+    def step(self) -> bool:
+        """Look at one block, as far as the outbox has room; False when there is no more."""
+        if self._block >= self._blocks:
+            if self._sos_only or self._marks[0] != _JSON_MARK or not self._epochs:
+                return False
+            self._marks = [struct.pack("<I", epoch) for epoch in self._epochs]
+            self._block = 0
+        self._partition.readblocks(self._block, self._buffer)
+        while True:
+            at = self._next_mark()
+            if at < 0:
+                self._block, self._at = self._block + 1, 0
+                return True
+            entry = self._entry_around(at)
+            if entry and not self._offer(*entry):
+                return True  # It comes again when there is room.
+            self._at = at + 1
+
+    def read(self, place: tuple) -> bytes:
+        """Return the sealed record at (block, offset, bytes)."""
+        sealed = bytearray(place[2])
+        self._partition.readblocks(place[0], sealed, place[1])
+        return bytes(sealed)
+
+    def saw(self, stream: str, epoch: int, seq: int) -> bool:
+        """Say whether a record was found."""
+        return (epoch, stream[0], seq) in self._seen
+
+    def _next_mark(self) -> int:
+        places = [self._buffer.find(mark, self._at) for mark in self._marks]
+        return min([place for place in places if place >= 0], default=-1)
+
+    def _entry_around(self, at: int) -> tuple | None:
+        """Return (start, bytes, seq) of the sealed record that has a mark at a place."""
+        if self._marks[0][:1] != b'"':
+            # A batch: version and kind stand in front of its epoch.
+            return self._entry(at - 2)
+        begin = at
+        while at - begin < RECORD_BYTES_MAX:
+            begin = self._buffer.rfind(b"{", 0, begin)
+            if begin < HEADER_BYTES:
+                return None
+            found = self._entry(begin)
+            if found:
+                return found
+        return None
+
+    def _entry(self, start: int) -> tuple | None:
+        head = start - HEADER_BYTES
+        if head < 0:
+            return None
+        size, count, zero, seq, _ = struct.unpack_from("<HBBII", self._buffer, head)
+        if zero or not count or not 0 < size <= BLOCK_BYTES - start:
+            return None
+        record = bytes(memoryview(self._buffer)[start : start + size])
+        whole = pack_entry(seq, count, record)
+        if memoryview(self._buffer)[head : start + size] != whole:
+            return None
+        return start, size, seq
+
+    def _offer(self, start: int, size: int, seq: int) -> bool:
+        """Hand a record to the outbox; False when there is no room for it."""
+        record = bytes(memoryview(self._buffer)[start : start + size])
+        sos = False
+        if record[:1] == b"{":
+            event = json.loads(record)
+            epoch, kind = event["epoch"], event["kind"]
+            stream, sos = "result" if kind == "result" else "event", kind.startswith("sos")
+        else:
+            epoch, kind = struct.unpack_from("<I", record, 2)[0], record[1]
+            stream = "track" if kind == frames.TRACK else "reading"
+        key = (epoch, stream[0], seq)
+        if key in self._seen:
+            return True
+        if not self._outbox.add(stream, epoch, seq, sos, (self._block, start, size)):
+            return False
+        if len(self._seen) >= SEEN_MAX:
+            self._seen.clear()
+        self._seen.add(key)
+        self.found += 1
+        if epoch not in self._epochs and len(self._epochs) < EPOCHS_MAX:
+            self._epochs.append(epoch)
+        return True
