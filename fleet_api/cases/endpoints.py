@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from fleet_api.call import CallDep
+from fleet_api.call import CallDep, PartsDep
 from fleet_api.cases import repository, service
-from fleet_api.cases.schemas import CaseOut, CaseQuery, Close, Nothing
+from fleet_api.cases.schemas import CaseOut, CaseQuery, Close, Help, Nothing
 from fleet_api.kit.paging import Id, page
 from fleet_api.kit.responses import errors
 from fleet_api.kit.schemas import Json, Page
@@ -44,10 +44,18 @@ def take_case(case_id: CaseId, call: CallDep, _body: Nothing | None = None) -> J
 
 
 @router.post("/{case_id}/help", response_model=CaseOut, responses=errors(401, 403, 404, 409))
-def send_help(case_id: CaseId, call: CallDep, _body: Nothing | None = None) -> Json:
-    """Tell the wearer of an SOS that help is on its way."""
+def send_help(case_id: CaseId, call: CallDep, parts: PartsDep, body: Help | None = None) -> Json:
+    """Tell the wearer of an SOS that help is on its way, who it is and how far."""
+    goes = (body or Help()).device
+    # Asked before the transaction: a store that does not answer must hold up no write.
+    distance_m = None
+    if goes is not None:
+        with call.read() as unit:
+            wearer = service.require_case(unit, case_id)[0].device
+        known = parts.last_known.read([wearer, goes])
+        distance_m = service.distance_m(known.positions, wearer, goes, parts.now_ms())
     with call.write("operator") as unit:
-        return service.send_help(unit, case_id)
+        return service.send_help(unit, case_id, goes, distance_m)
 
 
 @router.post("/{case_id}/close", response_model=CaseOut, responses=errors(401, 403, 404, 409))

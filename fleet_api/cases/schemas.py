@@ -49,6 +49,17 @@ class Close(Question):
     )
 
 
+class Help(Question):
+    """Who goes."""
+
+    device: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9-]{1,32}$",
+        examples=["t-0002"],
+        description="The terminal of who goes: the wearer reads its name and how far it is.",
+    )
+
+
 class Nothing(Question):
     """An empty body."""
 

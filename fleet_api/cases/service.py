@@ -1,17 +1,24 @@
 """Taking, helping, closing a case; its terminal is told in the same transaction."""
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 from fleet_api.cases import repository, states
 from fleet_api.cases.repository import CaseRow
 from fleet_api.commands import ledger
+from fleet_api.devices.service import require_device
 from fleet_api.errors import ConflictError, NotFoundError
 from fleet_api.kit.clock import iso
 from fleet_api.kit.unit import Unit
 from storage.registry.models import Case
+from wire_protocol.lean_told import DISTANCE_M_MAX, NAME_BYTES_MAX
 
 # A terminal in a dead valley may come back days later; it must then still learn who took its SOS.
 SOS_STATUS_TTL_S = 604_800
+# Older, a distance would say where somebody was.
+DISTANCE_AGE_MS_MAX = 900_000
+EARTH_RADIUS_M = 6_371_009  # The mean of the ellipsoid's (IUGG).
 
 
 def case_json(row: CaseRow) -> dict[str, Any]:
@@ -46,19 +53,57 @@ def take(unit: Unit, case_id: int) -> dict[str, Any]:
         ConflictError: Somebody has it (named), or it is closed.
     """
     taken = {"taken_by": unit.caller.name, "taken_ms": unit.now_ms}
-    return _step(unit, case_id, "take", taken, sos_status="taken")
+    return _step(unit, case_id, "take", taken, {"status": "taken"})
 
 
-def send_help(unit: Unit, case_id: int) -> dict[str, Any]:
+def send_help(
+    unit: Unit, case_id: int, goes: str | None = None, distance_m: int | None = None
+) -> dict[str, Any]:
     """Tell the wearer that help is on its way.
+
+    Args:
+        unit: The request's.
+        case_id: An SOS.
+        goes: The terminal of who goes; None: the wearer reads the operator's name.
+        distance_m: How far that terminal is, None where it is not known.
 
     Raises:
         ConflictError: Nobody took the case yet, it is closed, or it is no SOS.
+        NotFoundError: There is no such terminal in the caller's area.
     """
     case, _, _ = require_case(unit, case_id)
     if case.kind != "sos":
         raise ConflictError("not_an_sos", f"Case {case_id} is {case.kind}: nobody wears a sensor.")
-    return _step(unit, case_id, "help", {}, sos_status="help")
+    told: dict[str, Any] = {"status": "help"}
+    if goes is not None:
+        helper = require_device(unit.session, unit.scope, goes)
+        told |= {"by": name_on_screen(helper.wearer or helper.name), "distance_m": distance_m}
+    return _step(unit, case_id, "help", {}, told)
+
+
+def distance_m(
+    positions: Mapping[str, Mapping[str, Any]], wearer: str, goes: str, now_ms: int
+) -> int | None:
+    """Return how far two terminals are apart, in a straight line; None if either is not known now.
+
+    On a sphere (the haversine formula): within 0.6 % of the ellipsoid, far below a position's age.
+    """
+    found = [positions.get(name) for name in (wearer, goes)]
+    if any(row is None or now_ms - row["received_ms"] > DISTANCE_AGE_MS_MAX for row in found):
+        return None
+    (lat_1, lon_1), (lat_2, lon_2) = (
+        (math.radians(row["lat_e6"] / 1e6), math.radians(row["lon_e6"] / 1e6))
+        for row in found
+        if row is not None
+    )
+    half = math.sin((lat_2 - lat_1) / 2) ** 2
+    half += math.cos(lat_1) * math.cos(lat_2) * math.sin((lon_2 - lon_1) / 2) ** 2
+    return min(round(2 * EARTH_RADIUS_M * math.asin(math.sqrt(half))), DISTANCE_M_MAX)
+
+
+def name_on_screen(name: str) -> str:
+    """Return as much of a name as a terminal takes."""
+    return name.encode()[:NAME_BYTES_MAX].decode(errors="ignore")
 
 
 def close(unit: Unit, case_id: int, reason: str) -> dict[str, Any]:
@@ -72,11 +117,11 @@ def close(unit: Unit, case_id: int, reason: str) -> dict[str, Any]:
         "closed_ms": unit.now_ms,
         "close_reason": reason.strip(),
     }
-    return _step(unit, case_id, "close", closed, sos_status="closed")
+    return _step(unit, case_id, "close", closed, {"status": "closed"})
 
 
 def _step(
-    unit: Unit, case_id: int, step: str, values: dict[str, Any], *, sos_status: str
+    unit: Unit, case_id: int, step: str, values: dict[str, Any], told: dict[str, Any]
 ) -> dict[str, Any]:
     case, device, event = require_case(unit, case_id)
     before = case.status
@@ -86,14 +131,14 @@ def _step(
     # The update names the state it starts from: of two operators at once, one gets the case.
     if not repository.move(unit.session, case_id, before, {"status": status, **values}):
         raise _refused(require_case(unit, case_id)[0])
-    _tell_wearer(unit, (case, device, event), sos_status)
+    _tell_wearer(unit, (case, device, event), told)
     unit.audit(f"case.{step}", case.device, {"case": case_id, **_audited(values)})
     changed = case_json(require_case(unit, case_id))
     unit.announce({"kind": "case", "case": changed})
     return changed
 
 
-def _tell_wearer(unit: Unit, row: CaseRow, status: str) -> None:
+def _tell_wearer(unit: Unit, row: CaseRow, told: dict[str, Any]) -> None:
     case, device, event = row
     if case.kind != "sos" or device.retired_ms is not None:
         return
@@ -110,9 +155,9 @@ def _tell_wearer(unit: Unit, row: CaseRow, status: str) -> None:
         body={
             "epoch": epoch,
             "incident": incident,
-            "status": status,
-            "by": unit.caller.name,
+            "by": name_on_screen(unit.caller.name),
             "at": unit.now_ms,
+            **told,
         },
         ttl_s=SOS_STATUS_TTL_S,
     )

@@ -3,8 +3,10 @@ import threading
 import pytest
 from sqlalchemy import select
 
+from fleet_api.cases import service
 from storage.registry.models import Command
 from tests.fleet_api.district import EPOCH, now_ms
+from tests.fleet_api.telemetry import Walk, fix
 from wire_protocol import messages
 
 
@@ -237,3 +239,40 @@ def test_a_wrong_query_is_refused(as_user, query):
     answer = as_user("operator").get(f"/cases?{query}")
     assert answer.status_code == 422
     assert answer.json()["error"]["details"]["field"] == query.partition("=")[0]
+
+
+def test_the_wearer_reads_who_comes_and_how_far_it_is(district, registry, store, as_user):
+    case_id = district.press("t-east-1").case["id"]
+    Walk(store, "t-east-1").batch(fix(now_ms(), 25_040_000, 102_710_000))
+    Walk(store, "t-west-1").batch(fix(now_ms(), 25_050_000, 102_720_000))
+    operator = as_user("operator")
+    operator.post(f"/cases/{case_id}/take")
+    assert operator.post(f"/cases/{case_id}/help", {"device": "t-west-1"}).status_code == 200
+    told = commands(registry)[-1].body
+    assert (told["status"], told["by"]) == ("help", "Chen Jie")
+    assert told["distance_m"] == pytest.approx(1_500, abs=10)
+
+
+def test_a_distance_is_only_told_of_positions_that_are_fresh():
+    def at(lat_e6, lon_e6, received_ms=1_000_000):
+        return {"lat_e6": lat_e6, "lon_e6": lon_e6, "received_ms": received_ms}
+
+    here, there = at(25_040_000, 102_710_000), at(25_050_000, 102_720_000)
+    between = service.distance_m({"a": here, "b": there}, "a", "b", 1_000_000)
+    # One hundredth of a degree each way: 1,109 m north and 1,008 m east.
+    assert between == pytest.approx(1_500, abs=10)
+    assert service.distance_m({"a": here, "b": here}, "a", "b", 1_000_000) == 0
+    assert service.distance_m({"a": here}, "a", "b", 1_000_000) is None
+    assert service.distance_m({"a": here, "b": there}, "a", "b", 1_900_001) is None
+
+
+def test_who_goes_must_be_a_terminal_of_the_caller_s_area(district, as_user):
+    case_id = district.press("t-east-1").case["id"]
+    east = as_user("east")
+    east.post(f"/cases/{case_id}/take")
+    assert east.post(f"/cases/{case_id}/help", {"device": "t-west-1"}).status_code == 404
+    assert east.post(f"/cases/{case_id}/help", {"device": "Tür"}).status_code == 422
+
+
+def test_a_long_name_is_cut_between_letters_as_the_terminal_takes_it():
+    assert service.name_on_screen("巡" * 20) == "巡" * 13
