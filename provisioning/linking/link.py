@@ -35,6 +35,7 @@ def link(
     roots: dict[str, set[str]],
     outside: str,
     chip: set[str],
+    everywhere: set[str] | None = None,
     *,
     apart: bool = False,
 ) -> Linked:
@@ -45,6 +46,7 @@ def link(
         roots: Modules that others load -> the names that they use of them.
         outside: Source of all code that meets the program and is not part of it.
         chip: Every name that the chip's modules and their classes have.
+        everywhere: Those of them that every MicroPython has: names that cost nothing.
         apart: Every module stays by itself: a chip that compiles source has no memory for more.
 
     Raises:
@@ -53,31 +55,41 @@ def link(
     program = Program(sources)
     put_constants(program)
     texts = number_texts(program, error_classes(program))
-    meets = set(_WORD.findall(outside)) | chip
+    words = _names_in(outside)
+    meets = words | chip
     shake(program, roots, meets)
     kept = meets.union(*roots.values())
-    namer = Namer(program, kept)
+    # Constants and classes first: in a traceback nobody takes them for a function of that name.
+    known = sorted((everywhere or set()) - words, key=lambda name: (name.lower() == name, name))
+    namer = Namer(program, kept, known)
     trees = Bundles(program, list(roots), namer, apart=apart).merge()
     namer.shorten(trees)
-    modules = _flatten(trees, set(roots))
+    short = {home: namer.module(home) for home in sorted(trees) if home not in roots}
+    modules = _flatten(trees, short)
     for home in list(modules):
         # A module in a package needs the package, even an empty one.
         for end in range(1, home.count(".") + 1):
             modules.setdefault(".".join(home.split(".")[:end]), "")
-    for home, short in _short_homes(trees, set(roots)).items():
-        namer.given[f"module {short}"] = home
     return Linked(modules, namer.given, texts)
 
 
-def _short_homes(trees: dict[str, ast.Module], roots: set[str]) -> dict[str, str]:
-    """Return a short name for each bundle but the roots: names of modules are kept for ever."""
-    late = sorted(home for home in trees if home not in roots)
-    return {home: f"m{number}" for number, home in enumerate(late)}
+def _names_in(source: str) -> set[str]:
+    """Return every name that source mentions, in its texts too; what explains does not count."""
+    names: set[str] = set()
+    tree = ast.parse(source)
+    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        for field in ("id", "attr", "arg", "name", "asname", "module"):
+            value = getattr(node, field, None)
+            if isinstance(value, str):
+                names.update(value.split("."))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
+            names.update(_WORD.findall(node.value))
+    return names
 
 
-def _flatten(trees: dict[str, ast.Module], roots: set[str]) -> dict[str, str]:
+def _flatten(trees: dict[str, ast.Module], short: dict[str, str]) -> dict[str, str]:
     """Return the source of each bundle under its short name, in which no package is needed."""
-    short = _short_homes(trees, roots)
     for tree in trees.values():
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.module in short:

@@ -2,8 +2,13 @@
 
 The world outside is MicroPython itself, the chip's modules, the boot code, and every text of the
 program (a name that is also a text may be a key). All other names of attributes, functions and
-arguments get a short name, the same everywhere; private ones (`_name`) get one that is theirs in
+arguments get another one, the same everywhere; private ones (`_name`) get one that is theirs in
 their module alone, so that forty modules share a dozen of them.
+
+MicroPython keeps every name once, for ever, 7 bytes and its letters in the heap, and doubles the
+table of them when it is full; but those that its own image has lie in the flash. So the names
+that are given out are first of all such names, of modules that nothing of ours uses (`ENOBUFS`,
+`heappush`), and short ones when they come to an end.
 """
 
 from __future__ import annotations
@@ -27,6 +32,14 @@ _BUILTIN_TYPES = (
 )  # fmt: skip
 _MICROPYTHON_ONLY = {"errno", "const", "print_exception", "value", "args"}
 _ARGUMENTS = ("p", "q", "r", "s", "t", "u", "v", "w")
+# Somebody may look for these on any object that is handed over: never a name for something else.
+_ASKED_FOR = {
+    "send", "throw", "close", "ioctl", "read", "readinto", "readline", "write", "flush", "seek",
+    "readblocks", "writeblocks", "mount", "umount", "open", "stat", "ilistdir", "chdir", "remove",
+    "keys", "data", "coro", "state", "done", "ph_key", "loads", "dumps",
+    # These mean something to the compiler.
+    "const", "micropython", "native", "viper", "bytecode", "uint", "ptr",
+}  # fmt: skip
 
 
 class Namer:
@@ -37,7 +50,14 @@ class Namer:
         given: Short name -> what it was, for whoever reads a traceback.
     """
 
-    def __init__(self, program: Program, kept: set[str]) -> None:
+    def __init__(self, program: Program, kept: set[str], known: list[str]) -> None:
+        """Begin.
+
+        Args:
+            program: Whose names they are.
+            kept: Names of the world outside, which stay what they are.
+            known: Names that MicroPython has anyway and nobody outside uses, the best first.
+        """
         taken = set(kept) | set(dir(builtins)) | set(keyword.kwlist) | _MICROPYTHON_ONLY
         for kind in _BUILTIN_TYPES:
             taken |= set(dir(kind))
@@ -47,13 +67,29 @@ class Namer:
         self.kept = taken
         self.given: dict[str, str] = {}
         self._used = taken | set(_ARGUMENTS) | _all_names(program)
-        # Names of modules and names of attributes never meet: both begin with the shortest.
-        self._globals, self._attributes = self._short(""), self._short("")
+        mentioned = _all_names(program) | _ASKED_FOR | _MICROPYTHON_ONLY | set(dir(builtins))
+        mentioned |= set(keyword.kwlist)
+        for unit in program.units.values():
+            mentioned |= _outside_names(unit.tree)
+        known = [name for name in known if name.isidentifier() and name not in mentioned]
+        # An argument must not hide a name of a module, nor may a private name be a public one.
+        self._arguments = (*known[: len(_ARGUMENTS)], *_ARGUMENTS)[: len(_ARGUMENTS)]
+        known = known[len(_ARGUMENTS) :]
+        self._private, public = known[::3], [name for at, name in enumerate(known) if at % 3]
+        # Names of modules and names of attributes never meet: both begin with the first.
+        self._globals = itertools.chain(public, self._short(""))
+        self._attributes = itertools.chain(public, self._short(""))
 
     def fresh(self, module: str, name: str) -> str:
         """Return a name for a module's top-level name, another one for each."""
         short = next(self._globals)
         self.given[f"global {short}"] = f"{module}.{name}"
+        return short
+
+    def module(self, home: str) -> str:
+        """Return a name for a bundle: names of modules are kept for ever, too."""
+        short = next(self._globals)
+        self.given[f"module {short}"] = home
         return short
 
     def shorten(self, trees: dict[str, ast.Module]) -> None:
@@ -66,10 +102,11 @@ class Namer:
         for home, tree in trees.items():
             mapping = dict(final)
             own = sorted(private & groups[home])
-            for name, short in zip(own, self._short("_"), strict=False):
+            shorts = itertools.chain(self._private, self._short("_"))
+            for name, short in zip(own, shorts, strict=False):
                 mapping[name] = short
                 self.given[f"{home} {short}"] = name
-            _Rename(mapping, keywords, _keywords(trees)).visit(tree)
+            _Rename(mapping, keywords, _keywords(trees), self._arguments).visit(tree)
             ast.fix_missing_locations(tree)
 
     def _give(self, name: str, prefix: str = "") -> str:
@@ -166,9 +203,14 @@ class _Rename(ast.NodeTransformer):
     """Attributes, methods and arguments get their names; locals keep theirs, they cost nothing."""
 
     def __init__(
-        self, attributes: dict[str, str], keywords: dict[str, str], named: set[str]
+        self,
+        attributes: dict[str, str],
+        keywords: dict[str, str],
+        named: set[str],
+        shared: tuple[str, ...],
     ) -> None:
         self._attributes, self._keywords, self._named = attributes, keywords, named
+        self._shared = shared
         self._arguments: list[dict[str, str]] = []
         self._in_class = False
 
@@ -224,7 +266,7 @@ class _Rename(ast.NodeTransformer):
         self._in_class = outer
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> None:
-        """Arguments that no call names share a few letters among all functions."""
+        """Arguments that no call names share a few names among all functions."""
         arguments = [a for a in ast.walk(node.args) if isinstance(a, ast.arg)]
         mapping = {a.arg: self._keywords[a.arg] for a in arguments if a.arg in self._keywords}
         if not self._arguments:
@@ -236,7 +278,7 @@ class _Rename(ast.NodeTransformer):
                 if function is not node
             }
             free = [a.arg for a in arguments if a.arg not in self._named | inner | {"self"}]
-            mapping.update(zip(free, _ARGUMENTS, strict=False))
+            mapping.update(zip(free, self._shared, strict=False))
         self._arguments.append(mapping)
         self.generic_visit(node)
         self._arguments.pop()

@@ -7,16 +7,17 @@ from textwrap import dedent
 
 import pytest
 
-from provisioning.application import boards, link_application
+from provisioning.application import FIRMWARE, boards, link_application
 from provisioning.linking import link
 from provisioning.linking.program import LinkError
 
 ROOTS = {"start": {"run"}}
 
 
-def linked(outside="", roots=ROOTS, **sources):
+def linked(outside="", roots=ROOTS, everywhere=(), **sources):
     texts = {name.replace("__", "."): dedent(text) for name, text in sources.items()}
-    return link(texts, roots, outside, {"append", "items", "sleep", "time"})
+    chip = {"append", "items", "sleep", "time", *everywhere}
+    return link(texts, roots, outside, chip, set(everywhere))
 
 
 def ran(result, tmp_path, module="start", call="run"):
@@ -181,7 +182,8 @@ def test_a_module_imported_inside_a_function_stays_a_module_of_its_own(tmp_path)
                 return 5
         """,
     )
-    assert sorted(result.modules) == ["m0", "start"]
+    assert len(result.modules) == 2
+    assert not {"part", "rare", "deep"} & set(result.modules)
     assert ran(result, tmp_path) == (7, False)
 
 
@@ -257,6 +259,39 @@ def test_texts_of_our_own_errors_become_numbers_that_can_be_looked_up(tmp_path):
     assert result.texts[first] == "OurError: 'value {} is wrong'.format(kind)"
     assert result.texts[second] == "Narrow: f'value {kind} is worse'"
     assert foreign == "foreign"
+
+
+def test_names_that_every_micropython_has_are_given_out_before_new_ones(tmp_path):
+    everywhere = (
+        # Used by the program, by the world outside, by the compiler, looked for on any object...
+        "heappush", "EPERM", "const", "print", "close",
+        # ... and free to be given.
+        *(f"FREE_{number}" for number in range(20)), "not a name",
+    )  # fmt: skip
+    result = linked(
+        everywhere=everywhere,
+        outside='"""Docstrings mention FREE_1."""\nraise EPERM',
+        start="""
+            from part import Counter
+            def run():
+                return Counter(40).advanced(2), _sum([1, 2])
+            def _sum(values):
+                return heappush(values)
+            def heappush(values):
+                return sum(values)
+        """,
+        part="""
+            class Counter:
+                def __init__(self, first):
+                    self._count = first
+                def advanced(self, step):
+                    return self._count + step
+        """,
+    )
+    given = {name.split()[-1] for name in result.names}
+    assert given
+    assert given <= {f"FREE_{number}" for number in range(20)}
+    assert ran(result, tmp_path) == (42, 3)
 
 
 def test_what_linking_cannot_keep_is_refused():
@@ -335,6 +370,17 @@ def test_the_application_links_into_few_modules_each_name_explained(board):
     assert "device.terminal" in result.names.values()
     for text in result.modules.values():
         compile(text, board, "exec")
+
+
+@pytest.mark.parametrize("board", boards())
+def test_hardly_a_name_of_the_application_is_new_to_micropython(board):
+    """Each takes heap for ever, and the table of them doubles when it is full."""
+    known = (FIRMWARE / "esp32_names.json").read_text()
+    given = {name.split()[-1] for name in link_application(board).names}
+    assert len(given) > 200
+    new = [name for name in given if f'"{name}"' not in known]
+    assert all(name.startswith("k_") for name in new)  # Of arguments that calls name.
+    assert len(new) <= 5
 
 
 def test_linking_is_the_same_every_time():
