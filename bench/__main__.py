@@ -84,7 +84,9 @@ SOAKS = (
     Bench("wire_socket", 90, BENCHES[1].figures, ("--speed", "4")),
     Bench("sos", 60, BENCHES[6].figures, ("--presses", "1000")),
     Bench("district", 60, BENCHES[7].figures),
-    Bench("district", 60, ("connected_s", "ended_with"), ("14360", "--minutes", "2")),
+    Bench(
+        "district", 60, ("connected_s", "ended_with"), ("--terminals", "14360", "--minutes", "2")
+    ),
 )
 
 

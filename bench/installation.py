@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import random
-import resource
 import signal
 import socket
 import subprocess
@@ -68,13 +67,6 @@ def wait_for(what: str, look: Callable[[], Any], wait_s: float, step_s: float = 
             sys.exit(f"{what}: not within {wait_s:.0f} s")
         time.sleep(step_s)
     return found
-
-
-def allow_files() -> int:
-    """Take all open files that the system grants to us and our children; return how many."""
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    return most
 
 
 def free_ports(count: int) -> list[int]:

@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench import results
 from bench.broker_echo import BrokerEcho, BusTap
-from bench.installation import Installation, allow_files, micropython, wait_for, walkers
+from bench.installation import Installation, micropython, wait_for, walkers
 from bench.live_view import LiveView
-from bench.start_fleet import connect_all, online
+from bench.start_fleet import Ended, connect_all, online
 from provisioning.control import Control
 from provisioning.fleet import VirtualFleet
 from provisioning.virtual import device_folder
@@ -138,9 +138,11 @@ def telemetry_away(installation: Installation) -> Iterator[None]:
 def run(options: argparse.Namespace, home: Path, figures: dict[str, Any]) -> None:
     names = [f"t-{number:05}" for number in range(max(options.terminals, PRESSING))]
     installation = Installation(home)
-    fleet = VirtualFleet(micropython(), options=("-X", "heapsize=512k"))
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(installation.stop)
+        # Before the fleet, which takes all open files for itself and whom it starts.
         installation.start()
+        fleet = stack.enter_context(VirtualFleet(micropython(), options=("-X", "heapsize=512k")))
         installation.flash(names, walkers(len(names), witness=("sealed",)), sos_hold_ms=0)
         pressing = names[:PRESSING]
         connect_all(installation, fleet, pressing)
@@ -162,9 +164,6 @@ def run(options: argparse.Namespace, home: Path, figures: dict[str, Any]) -> Non
         figures["cases"] = len(eyes.view.seen)
         for eye in eyes:
             eye.close()
-    finally:
-        fleet.stop()
-        installation.stop()
 
 
 def _situation(figures: dict[str, Any], name: str, found: dict[str, Any]) -> None:
@@ -178,10 +177,12 @@ def main() -> int:
     parser.add_argument("--presses", type=int, default=300, help="in each situation")
     parser.add_argument("--settle-s", type=float, default=60, help="after all are connected")
     options = parser.parse_args()
-    allow_files()
     figures: dict[str, Any] = {"aim_p99_ms": AIM_P99_MS}
     with tempfile.TemporaryDirectory(prefix="xunhu-bench-") as folder:
-        run(options, Path(folder), figures)
+        try:
+            run(options, Path(folder), figures)
+        except Ended as error:
+            sys.exit(str(error))
     results.write("sos", figures)
     return 0
 
