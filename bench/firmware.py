@@ -113,7 +113,9 @@ def free_heap(program: str, folder: Path, kind: str, heap_bytes: int) -> int:
         duty=True,
         sensors=SENSORS if kind == "sensor_node" else {},
     )
-    device = flash(place, device_id, config, DeviceIdentity(certificate, key), keys.ca_der)
+    device = flash(
+        place, device_id, config, DeviceIdentity(certificate, key, bytes(32)), keys.ca_der
+    )
     listener = Listener(broker.plain_port)
     options = ("-X", f"heapsize={heap_bytes}")
     try:
@@ -142,7 +144,7 @@ def flash(
     receiver = Feed() if config.device_kind == "terminal" else None
     return make_virtual_device(
         device_folder(home, device_id),
-        identity=identity or DeviceIdentity(b"certificate", b"key"),
+        identity=identity or DeviceIdentity(b"certificate", b"key", b"relay"),
         ca_der=ca_der,
         config=config,
         rig=Rig(receiver=receiver, sensors={"smoke": 20}),

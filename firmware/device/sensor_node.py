@@ -45,10 +45,10 @@ class SensorNode:
         """Return the names of the sensors that cannot be read."""
         return ["sensor_" + name for name in self._unread]
 
-    def order(self, kind: str, body: dict, _command: str) -> tuple:
+    def order(self, kind: str, body: dict, command: str) -> tuple:
         """Run a command: (status, reason, data)."""
         if kind != "mute":
-            return "refused", "not on a sensor node", None
+            return self.station.deed(kind, body, command)
         alarm = self._alarms.get(body["sensor"])
         if alarm is None:
             return "refused", "no alarm on this sensor", None
@@ -56,6 +56,11 @@ class SensorNode:
         self._show()
         self.station.changed()
         return "done", "", None
+
+    def self_test(self) -> dict:
+        """Return sensor -> "ok" or what is wrong with it."""
+        names = [sensor.name for sensor in self._settings.sensors]
+        return {name: "unread" if name in self._unread else "ok" for name in names}
 
     def on_watch(self, lease_s: int) -> None:
         """A watch on a sensor node changes nothing: its batches are short."""

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 
+from device.adapters.kept import Kept
 from device.errors import SettingsError
 from device.late import forget
 from device.services.station import Station
@@ -24,10 +25,7 @@ def make(board) -> Station:
         SettingsError: The board's configuration or the build's data cannot be used.
     """
     gc.threshold(GC_THRESHOLD_BYTES)
-    from device.settings import read
-
-    settings = read(board.config)
-    forget("device.settings")
+    trial, settings = _settings(board)
     if board.config.get("device_kind") == "sensor_node":
         from device.sensor_node import SensorNode
 
@@ -40,7 +38,28 @@ def make(board) -> Station:
         raise SettingsError("device_kind is {}".format(board.config.get("device_kind")))
     station = Station(board, settings, _build(), kind)
     kind.start(station)
+    station.trial = trial
+    if station.kept.load("changes"):
+        from device.services.changes import answer
+
+        answer(station)
+        forget("device.services.changes")
     return station
+
+
+def _settings(board) -> tuple:
+    """Return (whether they are on trial, the settings that hold for this start)."""
+    kept, trial = Kept(board.journal_path), False
+    if kept.load("changes"):
+        from device.services.changes import apply
+
+        trial = apply(board, kept)
+        forget("device.services.changes")
+    from device.settings import read
+
+    settings = read(board.config)
+    forget("device.settings")
+    return trial, settings
 
 
 def _build() -> dict:

@@ -16,6 +16,12 @@ QUIET_MS = 120  # Receivers send an epoch in one go: after this silence it is ov
 FRESH_MS = 10_000  # A fix as young as this answers `locate` at once.
 NO_FIX_MS = 120_000  # On duty without one for so long is a fault that the state names.
 LOCATE_MS = 60_000
+ANSWER_MS = 86_400_000  # A task that was accepted may take a day.
+HOLD_MS = 1_500  # OK held so long says no.
+CLICKS = 3  # Short presses of SOS, one soon after the other, raise it without light or tone.
+CLICK_MS = 700
+# What OK says next to a message that asks, and what it is then.
+_ANSWERS = ("accept", "arrived", "done")
 SCREEN_TEXT_CHARS = 120
 
 
@@ -32,7 +38,12 @@ class Terminal:
         self._alt_mm = None
         self._fix_ms = None  # Its uptime.
         self._watched_until_ms = 0
-        self._messages = []  # [command, text]
+        self._messages = []  # [command, text, how many answers were given; None: none is asked]
+        self._ringing_ms = 0  # Uptime until which it rings.
+        self._call_ms = 0  # Uptime at which neighbours are asked again.
+        self._trigger = "button"
+        self._clicks = []  # Uptimes of short presses of SOS.
+        self._ok_ms = 0
         self._locating = {}  # command -> uptime at which to give up
         self._hold = None  # The task that waits while the SOS button is held.
         self._held = asyncio.Event()  # It was held long enough.
@@ -48,6 +59,8 @@ class Terminal:
         add("epochs", self._end_epochs, None)
         add("sos", self._raise_sos, None)
         add("buttons", self._listen, None)
+        if self._board.neighbours is not None:
+            add("neighbours", self._hear, None)
         duty = station.kept.load("duty")
         if duty is None:
             self._set_duty(self._settings.duty, "boot")
@@ -78,7 +91,7 @@ class Terminal:
     def order(self, kind: str, body: dict, command: str) -> tuple | None:
         """Run a command: (status, reason, data), or None when the answer comes later."""
         if kind == "message":
-            self._messages.append([command, body["text"]])
+            self._messages.append([command, body["text"], 0 if body.get("answers") else None])
             self._show(again=True, name="message")
             return None
         if kind == "duty":
@@ -86,13 +99,28 @@ class Terminal:
                 self._set_duty(body["on"], "command")
             return "done", "", None
         if kind == "locate":
-            if not self._may_record():
-                return "refused", "off duty", None
-            if self._is_fresh():
-                return "done", "", self._where()
-            self._locating[command] = self.station.clock.uptime_ms() + LOCATE_MS
-            return None
-        return "refused", "not on a terminal", None
+            return self._locate(command)
+        if kind == "ring":
+            self._ringing_ms = self.station.clock.uptime_ms() + body["for_s"] * 1000
+            return "done", "", None
+        return self.station.deed(kind, body, command)
+
+    def _locate(self, command: str) -> tuple | None:
+        if not self._may_record():
+            return "refused", "off duty", None
+        if self._is_fresh():
+            return "done", "", self._where()
+        self._locating[command] = self.station.clock.uptime_ms() + LOCATE_MS
+        return None
+
+    def self_test(self) -> dict:
+        """Return part -> "ok" or what is wrong with it."""
+        parser = self._parser
+        counts = (
+            "ok" if self._is_fresh() else "no fix",
+            parser.sentences, parser.checksum_errors, parser.garbage_bytes,
+        )  # fmt: skip
+        return {"receiver": "{}: {} sentences, {} bad, {} bytes of garbage".format(*counts)}
 
     def on_watch(self, lease_s: int) -> None:
         """Somebody watches for so long: every fix at once."""
@@ -103,6 +131,8 @@ class Terminal:
         """Somebody has done something about an SOS, perhaps about ours."""
         if (status["epoch"], status["incident"]) == (self._sos.epoch, self._sos.incident):
             self._sos.by = status["by"]
+            if status.get("distance_m") is not None:
+                self._sos.by += " {} m".format(status["distance_m"])
             self._apply(status["status"])
 
     def on_receipt(self) -> None:
@@ -124,7 +154,12 @@ class Terminal:
         for command in [c for c in self._locating if self._locating[c] <= now]:
             del self._locating[command]
             self.station.orders.finish(command, "failed", "no fix")
+        if now < self._ringing_ms:
+            self._play("ring", "ring")
+            self._light = "ring"
         self._show(again=False)
+        if self._sos.is_open and now >= self._call_ms and not self.station.link.up.is_set():
+            self._call(now)
 
     def on_expired(self, command: str) -> None:
         """A command that waited has been answered as expired."""
@@ -132,6 +167,24 @@ class Terminal:
         self._messages = [row for row in self._messages if row[0] != command]
 
     # SOS.
+
+    def raise_sos(self, trigger: str) -> None:
+        """Raise it: by button, silent, man_down or check_in; the task `sos` does the rest."""
+        self._trigger = trigger
+        self._held.set()
+
+    def _call(self, now: int) -> None:
+        """Without a link: ask whoever is near to carry it."""
+        if self._board.neighbours is None:
+            return
+        from device.services.relay import call
+
+        self._call_ms = now + call(self.station)
+        self._forget_relay()
+
+    def _forget_relay(self) -> None:
+        for name in ("device.services.relay", "device.adapters.relay_seal", "wire_protocol.relay"):
+            forget(name)
 
     def _press(self, trigger: str) -> None:
         station, sos = self.station, self._sos
@@ -189,6 +242,7 @@ class Terminal:
         state = self._sos.state
         self.station.kept.save("sos", self._sos.as_row())
         if state == IDLE:
+            self.station.relayed = None
             self.station.link.set_urgent(False)
             if not self._duty:
                 self._seal()
@@ -296,8 +350,12 @@ class Terminal:
             if self._sos.by:
                 lines.append(self._sos.by)
         if self._messages:
-            lines.append(self._messages[0][1][:SCREEN_TEXT_CHARS])
-            lines.append("OK = read ({})".format(len(self._messages)))
+            _, text, given = self._messages[0]
+            lines.append(text[:SCREEN_TEXT_CHARS])
+            says = "read" if given is None else _ANSWERS[given]
+            lines.append("OK = {} ({})".format(says, len(self._messages)))
+            if given == 0:
+                lines.append("hold OK = decline")
         for fault in sorted(self.station.logbook.faults):
             lines.append("! " + fault)
         return tuple(lines)
@@ -325,36 +383,92 @@ class Terminal:
                 if found:
                     self._on_fix(found)
 
+    async def _hear(self, _beat) -> None:
+        station = self.station
+        while True:
+            frame = await self._board.neighbours.receive()
+            if station.relayed or station.link.up.is_set():
+                from device.services.relay import take
+
+                take(station, frame)
+                self._forget_relay()
+
     async def _raise_sos(self, _beat) -> None:
         self._seal_unsealed()
         while True:
             await self._held.wait()
             self._held.clear()
-            self._press("silent" if self._settings.silent else "button")
+            trigger, self._trigger = self._trigger, "button"
+            silent = self._settings.silent and trigger == "button"
+            self._press("silent" if silent else trigger)
 
     async def _listen(self, _beat) -> None:
         while True:
             name, action = await self._board.next_input()
+            down = action == "press"
             if name == "sos":
-                self._on_sos_button(action == "press")
-            elif name == "ok" and action == "press":
-                if self._hold is not None:
-                    # Both together: the wearer takes the SOS back.
-                    self._on_sos_button(False)
-                    self._cancel()
-                elif self._messages:
-                    command, _ = self._messages.pop(0)
-                    self.station.orders.finish(command, "done")
-                    self._show(again=False)
-            elif name == "duty" and action == "press":
+                self._on_sos_button(down)
+            elif name == "ok" and down and self._hold is not None:
+                # Both together: the wearer takes the SOS back.
+                self._drop_hold()
+                self._cancel()
+            elif name == "ok":
+                self._on_ok(down)
+            elif name == "duty" and down:
                 self._set_duty(not self._duty, "button")
+            elif name in ("man_down", "check_in") and down:
+                # What looks for a fall or a missed check-in says so like a button.
+                self.raise_sos(name)
+
+    def _on_ok(self, down: bool) -> None:
+        now = self.station.clock.uptime_ms()
+        if down:
+            self._ok_ms, self._ringing_ms = now, 0
+        if not self._messages:
+            return
+        command, _, given = self._messages[0]
+        if given is None:
+            if down:
+                self._answer(command, "done", None)
+        elif not down and now - self._ok_ms >= HOLD_MS:
+            self._answer(command, "refused", "decline")
+        elif not down:
+            status = "accepted" if given < 2 else "done"
+            self._answer(command, status, _ANSWERS[given])
+
+    def _answer(self, command: str, status: str, says: str | None) -> None:
+        """The wearer answers the first message; it stays while it is a task under way."""
+        data = None if says is None else {"answer": says}
+        orders = self.station.orders
+        if status == "accepted":
+            self._messages[0][2] += 1
+            orders.waiting[command] = self.station.clock.uptime_ms() + ANSWER_MS
+            self.station.logbook.result(command, status, "", data)
+        else:
+            self._messages.pop(0)
+            orders.finish(command, status, "declined" if says == "decline" else "", data)
+        self._show(again=False)
 
     def _on_sos_button(self, down: bool) -> None:
+        is_click = self._hold is not None and not self._hold.done()
+        self._drop_hold()
+        if down:
+            self._hold = asyncio.create_task(self._press_after_hold())
+        elif is_click:
+            self._click(self.station.clock.uptime_ms())
+
+    def _drop_hold(self) -> None:
         if self._hold is not None:
             self._hold.cancel()
             self._hold = None
-        if down:
-            self._hold = asyncio.create_task(self._press_after_hold())
+
+    def _click(self, now: int) -> None:
+        clicks = [at for at in self._clicks if now - at < CLICK_MS * CLICKS]
+        clicks.append(now)
+        self._clicks = clicks
+        if len(clicks) >= CLICKS:
+            self._clicks = []
+            self.raise_sos("silent")
 
     # Lives as long as the SOS button is held.
     async def _press_after_hold(self) -> None:

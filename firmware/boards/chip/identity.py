@@ -33,6 +33,11 @@ class Identity:
         return _blob("key")
 
     @property
+    def relay_key(self) -> bytes:
+        """What seals this device's SOS for its neighbours: 32 bytes."""
+        return _blob("relay")
+
+    @property
     def ca_der(self) -> bytes:
         """The authority that signed the broker's certificate."""
         return _blob("ca")

@@ -17,6 +17,9 @@ from wire_protocol.errors import WireError
 
 TICK_MS = 1_000
 STATE_GAP_MS = 2_000  # Changes closer together than this are told together.
+TRIAL_MS = (
+    300_000  # For network, broker and a receipt with settings on trial; slow ones take 60 s.
+)
 LOOK_TICKS = 5  # What changes by itself (battery, faults) is looked at this often.
 BATTERY_LOW_MV = 3_450
 
@@ -45,6 +48,10 @@ class Station:
         self.supervisor.on_crash = self._report
         self.refused = 0  # Messages for us that broke the protocol.
         self.version = build["version"]
+        self.relayed = None  # The frame of our SOS that neighbours carried last.
+        self.carried = (None, 0)  # What of a neighbour's we carried last, and when.
+        self.trial = False  # Settings are on trial until the first receipt.
+        self._reset_ms = None
         self._changed = True
         self._told = None  # What of the state the broker was told last.
         self._told_ms = 0
@@ -78,6 +85,10 @@ class Station:
         try:
             if topic == "receipt":
                 self._on_receipt(lean.parse_receipt(payload))
+                if self.trial:
+                    self._end_trial(True)
+            elif topic == "relay":
+                self.board.neighbours.send(payload)
             else:
                 from device.services.told import take
 
@@ -87,6 +98,26 @@ class Station:
             print("refused", topic, error)
         finally:
             forget("device.services.told")
+
+    def on_answer(self, answer: dict) -> None:
+        """Take a receipt or what became of our SOS, as neighbours brought it."""
+        if "streams" in answer:
+            self._on_receipt(answer)
+        else:
+            self.kind.on_sos_status(answer)
+
+    def deed(self, kind: str, body: dict, command: str) -> tuple:
+        """Run a command that both kinds of device know: (status, reason, data)."""
+        from device.services.deeds import do
+
+        try:
+            return do(self, kind, body, command)
+        finally:
+            forget("device.services.deeds")
+
+    def reset_at(self, wait_ms: int) -> None:
+        """Start again once what is under way is out."""
+        self._reset_ms = self.clock.uptime_ms() + wait_ms
 
     def changed(self) -> None:
         """The state may be another: tell it soon."""
@@ -154,12 +185,29 @@ class Station:
             for command in self.orders.expire():
                 self.kind.on_expired(command)
             self.kind.on_tick()
+            self._look_at_reset()
             self.link.poke()
             self.sender.poke()
             if self.link.up.is_set():
                 self.logbook.name_lost()
                 self._tell_state(ticks % LOOK_TICKS == 0)
             await asyncio.sleep_ms(TICK_MS)
+
+    def _look_at_reset(self) -> None:
+        now = self.clock.uptime_ms()
+        if self.trial and now >= TRIAL_MS:
+            self._end_trial(False)
+            self._reset_ms = now
+        if self._reset_ms is not None and now >= self._reset_ms:
+            self._reset_ms = None
+            self.board.reset()
+
+    def _end_trial(self, works: bool) -> None:
+        from device.services.changes import end_trial
+
+        self.trial = False
+        end_trial(self, works)
+        forget("device.services.changes")
 
     def _tell_state(self, look: bool) -> None:
         """Publish the state if it is due, or if it changed and the last one was not just now."""

@@ -57,6 +57,7 @@ class Board:
         self.journal_path = made["journal_path"]
         self.journal_state = made.get("journal_state", "kept")
         self.receiver = Receiver()
+        self.neighbours = None
         self.sensors = made.get("sensors", {})
         self.shown = {}
         self._rtc_s = made.get("rtc_s", 0)

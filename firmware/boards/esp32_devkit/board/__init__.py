@@ -61,6 +61,11 @@ class Board(Identity):
         self._sensors = None
         self._buttons = Buttons(pins.BUTTONS)
         self.receiver = None
+        self.neighbours = None
+        if self.config.get("relay"):
+            from board.neighbours import Neighbours
+
+            self.neighbours = Neighbours()
         if self.config.get("device_kind") == "sensor_node":
             from board.sensors import Sensors
 

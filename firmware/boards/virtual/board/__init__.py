@@ -45,6 +45,11 @@ class Board(Identity):
         self.battery = rig.settings.get("battery_mv", 3900)
         self.shown = {"light": (), "vibrate": (), "tone": (), "screen": ()}
         self.receiver = self._open_receiver()
+        self.neighbours = None
+        if rig.settings.get("radio"):
+            from board.neighbours import Neighbours
+
+            self.neighbours = Neighbours(rig.settings["radio"])
         self._inputs = []
         self._input_came = asyncio.Event()
         if not rig.settings.get("link_up", True):

@@ -1,0 +1,81 @@
+"""Settings changed by a `configure` command: tried, confirmed, or taken back; loaded when needed.
+
+One file, `changes`, replaced whole: [confirmed settings, trial or None, answer or None].
+A trial is [command, settings]. It is on the flash before the device starts with it, as begun or
+not: a start that finds it begun knows that the last one did not come to a receipt, and goes back.
+The answer is [seq of the result, command, status, reason], kept before the result is sealed, so
+that a power cut between the two neither loses nor doubles it.
+"""
+
+_FILE = "changes"
+
+
+def apply(board, kept) -> bool:
+    """Put what was changed over the board's configuration; True if a trial begins with this start.
+
+    Called before the settings are read.
+    """
+    settled, trial, answer = _load(kept)
+    begun = False
+    if trial is not None:
+        if len(trial) > 2:  # The start before this one began it, and did not confirm it.
+            answer = [None, trial[0], "failed", "rolled back: no receipt with the new settings"]
+            trial = None
+        else:
+            trial.append(True)
+            begun = True
+        if not kept.save(_FILE, [settled, trial, answer]):
+            begun, trial = False, None  # What cannot be taken back is not tried.
+    board.config.update(settled)
+    if begun and trial:
+        board.config.update(trial[1])
+    return begun
+
+
+def begin(kept, command: str, settings: dict) -> bool:
+    """Keep a trial for the next start; False if the flash refuses."""
+    settled, _, answer = _load(kept)
+    return kept.save(_FILE, [settled, [command, settings], answer])
+
+
+def promise(kept, command: str, status: str, reason: str) -> bool:
+    """Keep what the next start is to answer; False if the flash refuses."""
+    settled, trial, _ = _load(kept)
+    return kept.save(_FILE, [settled, trial, [None, command, status, reason]])
+
+
+def end_trial(station, works: bool) -> None:
+    """The link is there with the new settings, or it did not come: they hold, or are dropped."""
+    settled, trial, _ = _load(station.kept)
+    if trial is None:
+        return
+    if works:
+        settled.update(trial[1])
+        result = [None, trial[0], "done", ""]
+    else:
+        result = [None, trial[0], "failed", "rolled back: no receipt in time"]
+    station.kept.save(_FILE, [settled, None, result])
+    if works:
+        answer(station)
+
+
+def answer(station) -> None:
+    """Seal the result that waits, unless it was sealed before the power went."""
+    settled, trial, result = _load(station.kept)
+    if result is None:
+        return
+    seq, command, status, reason = result
+    next_seq = station.logbook.journal.next_seq("result")
+    if seq is None:
+        result[0] = seq = next_seq
+        station.kept.save(_FILE, [settled, trial, result])
+    if next_seq == seq:
+        station.logbook.result(command, status, reason)
+    station.kept.save(_FILE, [settled, trial, None])
+
+
+def _load(kept) -> list:
+    found = kept.load(_FILE)
+    if isinstance(found, list) and len(found) == 3 and isinstance(found[0], dict):
+        return found
+    return [{}, None, None]

@@ -1,0 +1,80 @@
+"""Commands that both kinds of device know and seldom get; loaded for the moment, then dropped."""
+
+from device.late import forget
+
+RESET_MS = 3_000  # Until the result "accepted" is with the broker.
+
+
+def do(station, kind: str, body: dict, command: str) -> tuple:
+    """Run a command: (status, reason, data)."""
+    if kind == "read_log":
+        return _read_log(station, body["first"])
+    if kind == "self_test":
+        return "done", "", _self_test(station)
+    if kind in ("reboot", "configure"):
+        if station.kind.state()["sos"]:
+            return "refused", "an SOS is open", None
+        if kind == "reboot":
+            return _reboot(station, command)
+        return _configure(station, body["settings"], command)
+    return "refused", "not on this kind of device", None
+
+
+def _read_log(station, first: int) -> tuple:
+    from device.crashes import lines
+
+    try:
+        return "done", "", lines(station.kept, first)
+    finally:
+        forget("device.crashes")
+
+
+def _self_test(station) -> dict:
+    """Return part -> "ok", or what is wrong with it."""
+    board, journal = station.board, station.logbook.journal
+    mark = board.uptime_ms()
+    found = {
+        "flash": "ok" if station.kept.save("self_test", mark) else "refuses to write",
+        "journal": "ok",
+        "link": "ok" if station.link.up.is_set() else station.link.trouble or "down",
+        "clock": ("none", "rtc", "server", "gnss")[station.clock.quality],
+    }
+    if station.kept.load("self_test") != mark:
+        found["flash"] = "does not keep"
+    if station.logbook.faults:
+        found["journal"] = ", ".join(sorted(station.logbook.faults))
+    battery_mv = board.battery_mv()
+    found["battery"] = "none" if battery_mv is None else "{} mV".format(battery_mv)
+    found["held"] = str(sum(journal.held(stream) for stream in ("event", "result", "track")))
+    found.update(station.kind.self_test())
+    return found
+
+
+def _reboot(station, command: str) -> tuple:
+    from device.services.changes import promise
+
+    # The start that follows finds the command in the ledger, and this as its answer.
+    kept = promise(station.kept, command, "done", "")
+    forget("device.services.changes")
+    return _then_reset(station, kept)
+
+
+def _configure(station, settings: dict, command: str) -> tuple:
+    from wire_protocol.configure import wrong
+
+    reason = wrong(settings)
+    forget("wire_protocol.configure")
+    if reason:
+        return "refused", reason, None
+    from device.services.changes import begin
+
+    kept = begin(station.kept, command, settings)
+    forget("device.services.changes")
+    return _then_reset(station, kept)
+
+
+def _then_reset(station, kept: bool) -> tuple:
+    if not kept:
+        return "failed", "the flash refuses", None
+    station.reset_at(RESET_MS)
+    return "accepted", "", None

@@ -1,0 +1,75 @@
+"""The SOS relay at a device: asks neighbours while an SOS has no link, carries theirs when it has.
+
+Loaded for the moment and dropped. `board.neighbours` is the radio: `send(frame)` reaches whoever
+is near, `await receive()` gives the next frame heard. A frame is carried unread; only the gateway
+and the device that sealed it can open it.
+"""
+
+from wire_protocol import lean, relay
+from wire_protocol.errors import WireError
+
+ASK_MS = 3_000  # Until the gateway has stored it; then, to learn what people do:
+ASK_STORED_MS = 15_000
+FRAMES_MAX = 4  # In one call: the first press, what follows, a cancel.
+CARRY_AGAIN_MS = 2_000  # The same frame within this time was heard twice, not said twice.
+
+
+def call(station) -> int:
+    """Hand what of an SOS is not receipted to whoever is near; returns when to call again, in ms.
+
+    What is receipted is repeated from memory: each repetition asks how far the case has come.
+    """
+    sealer = _sealer(station)
+    frames = []
+    seq = 0
+    while len(frames) < FRAMES_MAX:
+        found = station.logbook.message("s", "event", seq + 1)
+        if found is None:
+            break
+        seq, _, message = found
+        told = lean.load_any(message)
+        if told["record"]["kind"] in ("sos", "sos_cancel"):
+            frames.append(sealer.seal(*relay.encode_record(told["low"], told["record"])))
+    wait_ms = ASK_MS
+    if frames:
+        station.relayed = frames[-1]
+    elif station.relayed:
+        frames.append(station.relayed)
+        wait_ms = ASK_STORED_MS
+    for frame in frames:
+        station.board.neighbours.send(frame)
+    return wait_ms
+
+
+def take(station, frame: bytes) -> None:
+    """Carry a neighbour's frame, or take an answer to ours; what is neither is counted."""
+    try:
+        kind, _ = relay.parse_header(frame)
+        if relay.is_up(kind):
+            _carry(station, frame)
+        elif station.relayed:
+            opened = _sealer(station).open(frame)
+            if opened:
+                station.on_answer(relay.decode_answer(*opened))
+    except WireError as error:
+        station.refused += 1
+        print("relay: refused", error)
+
+
+def _carry(station, frame: bytes) -> None:
+    if not station.link.up.is_set():
+        return
+    now = station.clock.uptime_ms()
+    heard = frame[relay.HEADER_BYTES : relay.HEADER_BYTES + relay.IV_BYTES]
+    known, since = station.carried
+    if known == heard and now - since < CARRY_AGAIN_MS:
+        return
+    # No token: nothing of ours waits for its PUBACK.
+    if station.link.publish("relay", frame, 1):
+        station.carried = (heard, now)
+
+
+def _sealer(station) -> object:
+    from device.adapters.relay_seal import Sealer
+
+    return Sealer(station.board.relay_key)
