@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from fleet_api.kit.bounded import BoundedReads
 from storage.errors import StorageError
-from storage.telemetry.interface import Position, Telemetry
+from storage.telemetry.interface import Position, ReadingPoint, Telemetry
+from storage.telemetry.newest import Mark, is_newer
 
 logger = logging.getLogger(__name__)
 
@@ -20,8 +21,12 @@ WAIT_S = 2.0  # A healthy store answers in some 20 ms for the whole district.
 _THREADS = 4
 _WAITING_MAX = 16  # Beyond that nobody would be served within WAIT_S.
 
+NO_COUNT = -1  # The epoch of a mark whose record did not say its place in the device's count.
+
 T = TypeVar("T")
 Readings = dict[str, dict[str, dict[str, int]]]
+# What is remembered: (what decides which is newer, as JSON shows it).
+Marked = tuple[Mark, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -41,8 +46,8 @@ class LastKnownReader:
         self._wait_s = wait_s
         self._reads = BoundedReads("last-known", threads=_THREADS, waiting_max=_WAITING_MAX)
         self._lock = threading.Lock()
-        self._positions: dict[str, dict[str, Any]] = {}
-        self._readings: Readings = {}
+        self._positions: dict[str, Marked] = {}
+        self._readings: dict[str, dict[str, Marked]] = {}
 
     def close(self) -> None:
         """Let the threads go."""
@@ -56,34 +61,35 @@ class LastKnownReader:
             return self._remembered(wanted)
         positions, readings = found
         with self._lock:
-            self._positions.update(positions)
-            for device, values in readings.items():
-                self._readings.setdefault(device, {}).update(values)
-        return LastKnown(positions, readings, fresh=True)
+            for position in positions:
+                _put(self._positions, position.device, _of_position(position))
+            for reading in readings:
+                sensors = self._readings.setdefault(reading.device, {})
+                _put(sensors, reading.sensor, _of_reading(reading))
+        shown: Readings = {}
+        for reading in readings:
+            shown.setdefault(reading.device, {})[reading.sensor] = _of_reading(reading)[1]
+        return LastKnown(
+            {position.device: position_json(position) for position in positions}, shown, fresh=True
+        )
 
     def hear(self, position: Mapping[str, Any]) -> bool:
-        """Remember a position from the bus; False when an older one, or an undated after a dated.
+        """Remember a position from the bus; False when a newer one is known.
 
-        Two gateways may publish out of order: what a screen shows never goes backwards.
+        Two gateways may publish out of order: what a screen shows never goes backwards. What is
+        newer is the store's own decision (newest.py), so that no two parts can disagree. One that
+        is known already is shown again: it may have been read from the store before it was heard.
         """
-        device = position["device"]
+        shown = {name: position[name] for name in POSITION_FIELDS}
         with self._lock:
-            before = self._positions.get(device)
-            if before is not None and _rank(position) < _rank(before):
-                return False
-            self._positions[device] = {name: position[name] for name in POSITION_FIELDS}
-        return True
+            return _put(self._positions, position["device"], (_heard_mark(position), shown))
 
     def hear_reading(self, reading: Mapping[str, Any]) -> bool:
-        """Remember a reading from the bus; False when an older one."""
-        values = {name: reading[name] for name in ("value", "at_ms", "received_ms")}
+        """Remember a reading from the bus; False when a newer one is known."""
+        shown = {name: reading[name] for name in _READING_FIELDS}
         with self._lock:
             sensors = self._readings.setdefault(reading["device"], {})
-            before = sensors.get(reading["sensor"])
-            if before is not None and values["at_ms"] < before["at_ms"]:
-                return False
-            sensors[reading["sensor"]] = values
-        return True
+            return _put(sensors, reading["sensor"], (_heard_mark(reading), shown))
 
     def works(self) -> bool:
         """Tell whether the telemetry store answers."""
@@ -93,19 +99,8 @@ class LastKnownReader:
         self._telemetry.check()
         return True
 
-    def _ask(self, wanted: list[str] | None) -> tuple[dict[str, dict[str, Any]], Readings]:
-        positions = {
-            position.device: position_json(position)
-            for position in self._telemetry.last_positions(wanted)
-        }
-        readings: Readings = {}
-        for reading in self._telemetry.last_readings(wanted):
-            readings.setdefault(reading.device, {})[reading.sensor] = {
-                "value": reading.value,
-                "at_ms": reading.at_ms,
-                "received_ms": reading.received_ms,
-            }
-        return positions, readings
+    def _ask(self, wanted: list[str] | None) -> tuple[list[Position], list[ReadingPoint]]:
+        return self._telemetry.last_positions(wanted), self._telemetry.last_readings(wanted)
 
     def _bounded(self, work: Callable[[], T]) -> T | None:
         try:
@@ -119,12 +114,14 @@ class LastKnownReader:
             chosen = self._positions.keys() | self._readings.keys() if wanted is None else wanted
             return LastKnown(
                 {
-                    device: self._positions[device]
+                    device: self._positions[device][1]
                     for device in chosen
                     if device in self._positions
                 },
                 {
-                    device: dict(self._readings[device])
+                    device: {
+                        sensor: shown for sensor, (_, shown) in self._readings[device].items()
+                    }
                     for device in chosen
                     if device in self._readings
                 },
@@ -145,12 +142,44 @@ POSITION_FIELDS = (
     "late",
 )
 
+_READING_FIELDS = ("value", "at_ms", "received_ms")
+
 
 def position_json(position: Position) -> dict[str, Any]:
     """Return a position as JSON shows it."""
     return {name: getattr(position, name) for name in POSITION_FIELDS}
 
 
-def _rank(position: Mapping[str, Any]) -> tuple[bool, int]:
-    # The store's own rule: an undated fix never takes the place of a dated one.
-    return (position["clock"] != "none", position["at_ms"])
+def _put(known: dict[str, Marked], name: str, new: Marked) -> bool:
+    before = known.get(name)
+    if before is not None and _is_newer(before[0], new[0]):
+        return False
+    known[name] = new
+    return True
+
+
+def _is_newer(new: Mark, old: Mark) -> bool:
+    if NO_COUNT in (new.epoch, old.epoch):
+        # Nobody can count from one to the other: they are compared as records of two epochs.
+        old = old._replace(epoch=new.epoch + 1)
+    return is_newer(new, old)
+
+
+def _of_position(row: Position) -> Marked:
+    mark = Mark(row.clock != "none", row.epoch, row.seq, row.at_ms, row.received_ms)
+    return mark, position_json(row)
+
+
+def _of_reading(row: ReadingPoint) -> Marked:
+    mark = Mark(row.clock != "none", NO_COUNT, 0, row.at_ms, row.received_ms)
+    return mark, {name: getattr(row, name) for name in _READING_FIELDS}
+
+
+def _heard_mark(delta: Mapping[str, Any]) -> Mark:
+    return Mark(
+        delta.get("clock", "server") != "none",
+        delta.get("epoch", NO_COUNT),
+        delta.get("seq", 0),
+        delta["at_ms"],
+        delta["received_ms"],
+    )

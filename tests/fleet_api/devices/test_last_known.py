@@ -52,7 +52,7 @@ def reader(store):
     reader.close()
 
 
-def position(at_ms: int, clock: str = "gnss", device: str = "t-1") -> dict:
+def position(at_ms: int, clock: str = "gnss", device: str = "t-1", **more) -> dict:
     return {
         "device": device,
         "at_ms": at_ms,
@@ -64,6 +64,7 @@ def position(at_ms: int, clock: str = "gnss", device: str = "t-1") -> dict:
         "clock": clock,
         "received_ms": at_ms,
         "late": False,
+        **more,
     }
 
 
@@ -118,6 +119,70 @@ def test_many_hanging_reads_cost_nobody_more_than_the_wait(reader, store):
 def test_what_is_shown_never_goes_back(reader, before, then, shown):
     assert reader.hear(before)
     assert reader.hear(then) is shown
+
+
+IN_2079 = 3_439_756_800_000
+NOW = 1_795_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("before", "then", "shown"),
+    [
+        # One count: the clock has no say, neither when it was put right nor when it went wrong.
+        (
+            position(IN_2079, epoch=7, seq=10, received_ms=NOW),
+            position(NOW, epoch=7, seq=11, received_ms=NOW + 1),
+            True,
+        ),
+        (
+            position(NOW, epoch=7, seq=11, received_ms=NOW),
+            position(IN_2079, epoch=7, seq=10, received_ms=NOW + 1),
+            False,
+        ),
+        (position(500, epoch=7, seq=10), position(400, epoch=7, seq=11), True),
+        (position(500, epoch=7, seq=10), position(500, epoch=7, seq=10), True),
+        # Another count: the time, but not one from the future.
+        (position(500, epoch=7, seq=900), position(501, epoch=8, seq=1), True),
+        (position(500, epoch=7, seq=1), position(499, epoch=8, seq=900), False),
+        (
+            position(IN_2079, epoch=7, seq=900, received_ms=NOW),
+            position(NOW, epoch=8, seq=1, received_ms=NOW + 1),
+            True,
+        ),
+        # A gateway that does not say the count: as of another count.
+        (
+            position(IN_2079, received_ms=NOW),
+            position(NOW, received_ms=NOW + 1),
+            True,
+        ),
+        (position(500, epoch=7, seq=10), position(499), False),
+        (position(500), position(499, epoch=7, seq=10), False),
+        # In 1970 the store files a record as undated.
+        (position(NOW, "none", epoch=7, seq=10), position(NOW, epoch=7, seq=11), True),
+    ],
+)
+def test_the_devices_own_count_decides_and_not_its_clock(reader, before, then, shown):
+    assert reader.hear(before)
+    assert reader.hear(then) is shown
+
+
+def test_what_the_store_said_and_what_is_heard_are_compared_by_the_count(reader, store):
+    assert reader.read(None).positions["t-1"]["at_ms"] == 100
+    assert not reader.hear(position(900, epoch=1, seq=0))
+    assert reader.hear(position(50, epoch=1, seq=2))
+    # The store may have been read before the newer one was heard.
+    reader.read(None)
+    store.mood = "fails"
+    assert reader.read(None).positions["t-1"]["at_ms"] == 50
+
+
+def test_a_reading_of_a_clock_put_right_is_shown(reader):
+    reading = {"device": "s-1", "sensor": "smoke", "value": 8, "at_ms": IN_2079}
+    assert reader.hear_reading({**reading, "received_ms": NOW})
+    assert reader.hear_reading({**reading, "at_ms": NOW, "received_ms": NOW + 1})
+    assert not reader.hear_reading(
+        {**reading, "at_ms": NOW + 9, "received_ms": NOW + 9, "clock": "none"}
+    )
 
 
 def test_an_older_reading_is_not_shown(reader):

@@ -2,8 +2,9 @@
 
 import time
 
-from tests.fleet_api.district import now_ms
+from tests.fleet_api.district import EPOCH, now_ms
 from tests.fleet_api.live.watching import position, viewing, wait_for_status
+from tests.fleet_api.telemetry import Walk, fix
 
 
 def test_deltas_of_the_bus_arrive_numbered_without_holes(server, district, gateway):
@@ -29,6 +30,26 @@ def test_a_position_never_goes_back(server, district, gateway):
         gateway.publish(position("t-east-1", at + 1))
         view.wait_for("position", at_ms=at + 1)
         assert [d["at_ms"] for d in view.deltas] == [at, at + 1]
+
+
+def test_a_clock_put_right_neither_freezes_the_marker_nor_throws_it_back(
+    server, district, gateway, store
+):
+    """Its receiver's week counter had rolled over; the device counts on all the same."""
+    walk = Walk(store, "t-east-1")
+    ahead = now_ms() + 1024 * 7 * 24 * 3600 * 1000
+    walk.batch(fix(ahead, lat_e6=25_000_001))
+    with viewing(server, district) as view:
+        devices = {device["id"]: device for device in view.snapshot()["devices"]}
+        assert devices["t-east-1"]["position"]["at_ms"] == ahead
+        right = now_ms()
+        gateway.publish(position("t-east-1", right, epoch=EPOCH, seq=3, lat_e6=25_000_003))
+        gateway.publish(position("t-east-1", ahead + 5_000, epoch=EPOCH, seq=2, lat_e6=25_000_002))
+        gateway.publish(position("t-east-1", right + 5_000, epoch=EPOCH, seq=4, lat_e6=25_000_004))
+        view.wait_for("position", lat_e6=25_000_004)
+        assert [delta["lat_e6"] for delta in view.deltas] == [25_000_003, 25_000_004]
+        # The count is between the services; browsers compare nothing.
+        assert "seq" not in view.deltas[0]
 
 
 def test_a_sensor_reading_arrives(server, district, gateway):
