@@ -1,5 +1,10 @@
-"""A private PostgreSQL cluster on a unix socket, run by an unprivileged user."""
+"""A private PostgreSQL cluster on a unix socket, run by an unprivileged user.
 
+A cluster lives as long as the process that made it: that process holds a lock in the cluster's
+folder, and whoever starts the next cluster stops and removes those whose lock nobody holds.
+"""
+
+import fcntl
 import os
 import pwd
 import secrets
@@ -8,11 +13,14 @@ import signal
 import stat
 import subprocess
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import psycopg
 
+FOLDERS = Path("/tmp")
+PREFIX = "xh-pg-"
 START_WAIT_S = 60
 STOP_WAIT_S = 30
 _TOOLS = Path(__file__).parents[2] / ".tools"
@@ -27,9 +35,12 @@ class PostgresServer:
 
     def __init__(self, *, durable=False):
         self._durable = durable
+        remove_abandoned()
         # A socket's path holds 107 bytes at most, too few for most temporary folders of pytest.
-        self._folder = Path(tempfile.mkdtemp(prefix="xh-pg-", dir="/tmp"))
-        self._process = None
+        unlocked = Path(tempfile.mkdtemp(prefix=f".{PREFIX}", dir=FOLDERS))
+        # Held until this process ends, however it ends; children do not inherit it.
+        self._lock = _try_lock(unlocked)
+        self._folder = unlocked.rename(FOLDERS / unlocked.name[1:])
         # PostgreSQL refuses to run as root.
         self._user = "nobody" if os.geteuid() == 0 else None
         if self._user:
@@ -61,6 +72,7 @@ class PostgresServer:
     def remove(self):
         self.stop()
         shutil.rmtree(self._folder)
+        os.close(self._lock)
 
     def freeze(self):
         self._signal_all(signal.SIGSTOP)
@@ -112,6 +124,44 @@ class PostgresServer:
             env=self._environment, timeout=START_WAIT_S + 10, stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT,
         )  # fmt: skip
+
+
+def remove_abandoned():
+    """Stop and remove the clusters whose makers were killed."""
+    for folder in FOLDERS.glob(f"{PREFIX}*"):
+        lock = _try_lock(folder)
+        if lock is None:
+            continue
+        with suppress(OSError, ValueError, IndexError):
+            main = int((folder / "data" / "postmaster.pid").read_text().split()[0])
+            # The number may be somebody else's by now.
+            if os.fsencode(folder) in Path(f"/proc/{main}/cmdline").read_bytes():
+                _end(main)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _try_lock(folder):
+    """Take a cluster's lock; None when somebody has it, or the cluster is not ours to touch."""
+    try:
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        return None
+    return lock
+
+
+def _end(main):
+    """End a server at once (SIGQUIT), as `pg_ctl -m immediate` does."""
+    for number in (signal.SIGCONT, signal.SIGQUIT):
+        os.kill(main, number)
+    until_s = time.monotonic() + STOP_WAIT_S
+    while Path(f"/proc/{main}").exists() and time.monotonic() < until_s:
+        time.sleep(0.05)
 
 
 def _is_open_to_all(folder):
