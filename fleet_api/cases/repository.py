@@ -1,18 +1,32 @@
 """SQL of cases."""
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, and_, or_, select, update
+from sqlalchemy.orm import Session, aliased
 
 from fleet_api.cases.schemas import CaseQuery
 from fleet_api.kit.paging import before_id
 from fleet_api.kit.scope import Scope
 from storage.registry.models import Case, Device, Event
 
-Rows = Select[Case, Device, Event]
-CaseRow = tuple[Case, Device, Event | None]
+_First = aliased(Event)
+
+
+class CaseRow(NamedTuple):
+    """A case with its device, its last event, and the one that opened it.
+
+    The first is None while a later press has overtaken it on the way.
+    """
+
+    case: Case
+    device: Device
+    last: Event | None
+    first: Event | None
+
+
+Rows = Select[Case, Device, Event, Event]
 
 
 def cases(session: Session, scope: Scope, wanted: CaseQuery, limit: int) -> list[CaseRow]:
@@ -56,13 +70,21 @@ def move(session: Session, case_id: int, from_status: str, values: dict[str, Any
 
 def _rows() -> Rows:
     return (
-        select(Case, Device, Event)
+        select(Case, Device, Event, _First)
         .join(Device, Device.id == Case.device)
         .outerjoin(Event, Event.id == Case.last_event_id)
+        .outerjoin(
+            _First,
+            and_(
+                _First.device == Case.device,
+                _First.epoch == Case.epoch,
+                _First.seq == Case.incident,
+            ),
+        )
         # What an UPDATE of this transaction changed must be seen, not a remembered object.
         .execution_options(populate_existing=True)
     )
 
 
 def _tuples(session: Session, query: Rows) -> list[CaseRow]:
-    return [(case, device, event) for case, device, event in session.execute(query)]
+    return [CaseRow(*row) for row in session.execute(query)]

@@ -11,7 +11,7 @@ REASON_CHARACTERS_MAX = 500
 
 
 class CaseOut(Answer):
-    """A case, with the device it is about and the last event that belongs to it."""
+    """A case, with the device it is about, what opened it and what happened last."""
 
     id: int = Field(examples=[12])
     device: str = Field(examples=["t-0001"])
@@ -35,6 +35,9 @@ class CaseOut(Answer):
     device_kind: str = Field(examples=["terminal"])
     area_code: str | None = Field(examples=["530199001201"])
     wearer: str | None = Field(examples=["Li Wei"])
+    first_event: EventOut | None = Field(
+        description="Of opened_at_ms: its clock, its fix. null: overtaken by a later press."
+    )
     last_event: EventOut | None
 
 

@@ -23,14 +23,15 @@ EARTH_RADIUS_M = 6_371_009  # The mean of the ellipsoid's (IUGG).
 
 def case_json(row: CaseRow) -> dict[str, Any]:
     """Return a case as JSON shows it (see CaseOut)."""
-    case, device, event = row
+    case, device, last, first = row
     return {
         **case.as_dict(),
         "device_name": device.name,
         "device_kind": device.kind,
         "area_code": device.area_code,
         "wearer": device.wearer,
-        "last_event": None if event is None else event.as_dict(),
+        "first_event": None if first is None else first.as_dict(),
+        "last_event": None if last is None else last.as_dict(),
     }
 
 
@@ -71,7 +72,7 @@ def send_help(
         ConflictError: Nobody took the case yet, it is closed, or it is no SOS.
         NotFoundError: There is no such terminal in the caller's area.
     """
-    case, _, _ = require_case(unit, case_id)
+    case = require_case(unit, case_id).case
     if case.kind != "sos":
         raise ConflictError("not_an_sos", f"Case {case_id} is {case.kind}: nobody wears a sensor.")
     told: dict[str, Any] = {"status": "help"}
@@ -123,15 +124,16 @@ def close(unit: Unit, case_id: int, reason: str) -> dict[str, Any]:
 def _step(
     unit: Unit, case_id: int, step: str, values: dict[str, Any], told: dict[str, Any]
 ) -> dict[str, Any]:
-    case, device, event = require_case(unit, case_id)
+    row = require_case(unit, case_id)
+    case = row.case
     before = case.status
     status = states.after(before, step)
     if status is None:
         raise _refused(case)
     # The update names the state it starts from: of two operators at once, one gets the case.
     if not repository.move(unit.session, case_id, before, {"status": status, **values}):
-        raise _refused(require_case(unit, case_id)[0])
-    _tell_wearer(unit, (case, device, event), told)
+        raise _refused(require_case(unit, case_id).case)
+    _tell_wearer(unit, row, told)
     unit.audit(f"case.{step}", case.device, {"case": case_id, **_audited(values)})
     changed = case_json(require_case(unit, case_id))
     unit.announce({"kind": "case", "case": changed})
@@ -139,7 +141,7 @@ def _step(
 
 
 def _tell_wearer(unit: Unit, row: CaseRow, told: dict[str, Any]) -> None:
-    case, device, event = row
+    case, device, event, _ = row
     if case.kind != "sos" or device.retired_ms is not None:
         return
     # The SOS that the terminal shows now: after a cancel a further press is a new incident in
