@@ -80,7 +80,7 @@ BENCHES = (
 )
 SOAKS = (
     Bench("wire_soak", 60, ("frames",)),
-    Bench("journal_cuts", 120, ("cuts", "lost")),
+    Bench("journal_cuts", 120, ("cuts", "rounds_failed")),
     Bench("wire_socket", 90, BENCHES[1].figures, ("--speed", "4")),
     Bench("sos", 60, BENCHES[6].figures, ("--presses", "1000")),
     Bench("district", 60, BENCHES[7].figures),

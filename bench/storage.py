@@ -201,10 +201,11 @@ def influx_run(work: list[TrackRow], folder: Path) -> Json:
         settings = Settings(telemetry_url=server.new_bucket(), telemetry_token=server.token)
         telemetry = open_telemetry(settings)
         telemetry.check()
-        result = written(telemetry, work[: INFLUX_FIXES_MAX // FIXES_A_BATCH], folder)
-        result |= read(telemetry, work[INFLUX_FIXES_MAX // FIXES_A_BATCH - 1].last_ms)
+        work = work[: INFLUX_FIXES_MAX // FIXES_A_BATCH]
+        result = written(telemetry, work, folder)
+        result |= read(telemetry, work[-1].last_ms)
         telemetry.close()
-        ceiling = influx_ceiling(server, work[: INFLUX_FIXES_MAX // FIXES_A_BATCH])
+        ceiling = influx_ceiling(server, work)
     finally:
         server.stop()
     of_it = round(result["fixes_a_second"] / ceiling, 2)

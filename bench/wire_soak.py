@@ -6,15 +6,14 @@ last line and in bench/results/wire_soak.json.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
 
+from bench.results import write
 from tests.wire_protocol import mutated
 
 VECTORS = Path(__file__).resolve().parents[1] / "tests" / "vectors"
-RESULTS = Path(__file__).with_name("results")
 COUNT = 1_000_000
 SEED = 20_260
 
@@ -26,10 +25,7 @@ def main(arguments: list[str]) -> int:
     refused = mutated.run(str(VECTORS), count, seed)
     seconds = round(time.monotonic() - begin, 1)
     print(f"{refused} of {count} mutated frames refused, the others parsed, in {seconds} s")
-    result = {"bench": "wire_soak", "frames": count, "refused": refused, "seed": seed}
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "wire_soak.json").write_text(json.dumps(result) + "\n")
-    print(json.dumps(result))
+    write("wire_soak", {"frames": count, "refused": refused, "seed": seed, "seconds": seconds})
     return 0
 
 
