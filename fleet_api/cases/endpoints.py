@@ -51,9 +51,10 @@ def send_help(case_id: CaseId, call: CallDep, parts: PartsDep, body: Help | None
     distance_m = None
     if goes is not None:
         with call.read() as unit:
-            wearer = service.require_case(unit, case_id)[0].device
-        known = parts.last_known.read([wearer, goes])
-        distance_m = service.distance_m(known.positions, wearer, goes, parts.now_ms())
+            row = service.require_case(unit, case_id)
+        known = parts.last_known.read([row[0].device, goes])
+        places = (service.place(row, known.positions), known.positions.get(goes))
+        distance_m = service.distance_m(*places, parts.now_ms())
     with call.write("operator") as unit:
         return service.send_help(unit, case_id, goes, distance_m)
 

@@ -82,20 +82,31 @@ def send_help(
     return _step(unit, case_id, "help", {}, told)
 
 
-def distance_m(
-    positions: Mapping[str, Mapping[str, Any]], wearer: str, goes: str, now_ms: int
-) -> int | None:
-    """Return how far two terminals are apart, in a straight line; None if either is not known now.
+Place = Mapping[str, Any]  # lat_e6, lon_e6, received_ms
+
+
+def place(row: CaseRow, positions: Mapping[str, Place]) -> Place | None:
+    """Return where the wearer of an SOS was last: by its track, or by the press if newer."""
+    case, _, event, _ = row
+    known = positions.get(case.device)
+    fix = None if event is None else event.body.get("fix")
+    if event is None or fix is None or (known and known["received_ms"] >= event.received_ms):
+        return known
+    return {"lat_e6": fix["lat"], "lon_e6": fix["lon"], "received_ms": event.received_ms}
+
+
+def distance_m(one: Place | None, other: Place | None, now_ms: int) -> int | None:
+    """Return how far two are apart in a straight line; None if either place is not known now.
 
     On a sphere (the haversine formula): within 0.6 % of the ellipsoid, far below a position's age.
     """
-    found = [positions.get(name) for name in (wearer, goes)]
-    if any(row is None or now_ms - row["received_ms"] > DISTANCE_AGE_MS_MAX for row in found):
+    if one is None or other is None:
+        return None
+    if now_ms - min(one["received_ms"], other["received_ms"]) > DISTANCE_AGE_MS_MAX:
         return None
     (lat_1, lon_1), (lat_2, lon_2) = (
         (math.radians(row["lat_e6"] / 1e6), math.radians(row["lon_e6"] / 1e6))
-        for row in found
-        if row is not None
+        for row in (one, other)
     )
     half = math.sin((lat_2 - lat_1) / 2) ** 2
     half += math.cos(lat_1) * math.cos(lat_2) * math.sin((lon_2 - lon_1) / 2) ** 2

@@ -242,8 +242,10 @@ def test_a_wrong_query_is_refused(as_user, query):
 
 
 def test_the_wearer_reads_who_comes_and_how_far_it_is(district, registry, store, as_user):
-    case_id = district.press("t-east-1").case["id"]
-    Walk(store, "t-east-1").batch(fix(now_ms(), 25_040_000, 102_710_000))
+    # Its track is elsewhere, and older than the press that says where it is.
+    Walk(store, "t-east-1").batch(fix(now_ms(), 25_030_000, 102_700_000))
+    pressed = {"lat": 25_040_000, "lon": 102_710_000, "at": 1, "accuracy_m": 5, "alt_mm": None}
+    case_id = district.press("t-east-1", fix=pressed).case["id"]
     Walk(store, "t-west-1").batch(fix(now_ms(), 25_050_000, 102_720_000))
     operator = as_user("operator")
     operator.post(f"/cases/{case_id}/take")
@@ -258,12 +260,11 @@ def test_a_distance_is_only_told_of_positions_that_are_fresh():
         return {"lat_e6": lat_e6, "lon_e6": lon_e6, "received_ms": received_ms}
 
     here, there = at(25_040_000, 102_710_000), at(25_050_000, 102_720_000)
-    between = service.distance_m({"a": here, "b": there}, "a", "b", 1_000_000)
     # One hundredth of a degree each way: 1,109 m north and 1,008 m east.
-    assert between == pytest.approx(1_500, abs=10)
-    assert service.distance_m({"a": here, "b": here}, "a", "b", 1_000_000) == 0
-    assert service.distance_m({"a": here}, "a", "b", 1_000_000) is None
-    assert service.distance_m({"a": here, "b": there}, "a", "b", 1_900_001) is None
+    assert service.distance_m(here, there, 1_000_000) == pytest.approx(1_500, abs=10)
+    assert service.distance_m(here, here, 1_000_000) == 0
+    assert service.distance_m(here, None, 1_000_000) is None
+    assert service.distance_m(here, there, 1_900_001) is None
 
 
 def test_who_goes_must_be_a_terminal_of_the_caller_s_area(district, as_user):
