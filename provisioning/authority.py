@@ -37,6 +37,7 @@ VALID_FROM = datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC)
 VALID_UNTIL = datetime.datetime(2045, 1, 1, tzinfo=datetime.UTC)
 NAME_CHARACTERS_MAX = 64  # RFC 5280, ub-common-name.
 BROKER_NAMES_MAX = 32  # The certificate crosses the radio at every handshake: keep it short.
+_BROKER_FOLDER, _DEVICES_LISTENER = "broker", "devices-listener"
 
 
 class DeviceIdentity(NamedTuple):
@@ -113,7 +114,7 @@ class Authority:
         folder = home / "pki"
         if folder.exists():
             raise ProvisioningError(f"{folder} exists; an authority is never made twice")
-        home.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
         unfinished = home / f"pki.unfinished-{secrets.token_hex(4)}"
         unfinished.mkdir(mode=0o700)
         try:
@@ -196,9 +197,18 @@ class Authority:
             raise ProvisioningError(f"{len(names)} broker names; 1 to {BROKER_NAMES_MAX} can be")
         local = [*names, *(name for name in ("localhost", "127.0.0.1") if name not in names)]
         return BrokerIdentity(
-            self._issue_files(self._devices, "broker", "devices-listener", names),
-            self._issue_files(self._services, "broker", "services-listener", local),
+            self._issue_files(self._devices, _BROKER_FOLDER, _DEVICES_LISTENER, names),
+            self._issue_files(self._services, _BROKER_FOLDER, "services-listener", local),
         )
+
+    def broker_names(self) -> list[str]:
+        """Return the names in the certificate that devices were last shown; [] before any."""
+        path = self.folder / _BROKER_FOLDER / f"{_DEVICES_LISTENER}.pem"
+        try:
+            certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        except (OSError, ValueError):
+            return []
+        return _names_of(certificate)
 
     def issue_web(self, names: Sequence[str]) -> ServiceIdentity:
         """Return the identity of the console's HTTPS, made anew when the names changed."""
@@ -344,6 +354,11 @@ def _name(common_name: str) -> x509.Name:
 
 def _common_name(certificate: x509.Certificate) -> str:
     return str(certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+
+
+def _names_of(certificate: x509.Certificate) -> list[str]:
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return [str(name.value) for name in names]
 
 
 def _general_name(text: str) -> x509.GeneralName:

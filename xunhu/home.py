@@ -16,6 +16,10 @@ class Home:
         """Return the home that the environment names, or ./var."""
         return cls(Path(os.environ.get("XUNHU_HOME", "var")).absolute())
 
+    def make(self) -> None:
+        """Make the folder if there is none: for its owner alone, it holds keys and positions."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
     @property
     def registry_url(self) -> str:
         """SQLAlchemy URL of the registry: PostgreSQL when the environment names one."""

@@ -7,6 +7,7 @@ part does is its own business.
 import ipaddress
 import logging
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -60,16 +61,33 @@ class Wanted:
     @property
     def certificate_names(self) -> list[str]:
         """What the broker and the console may be called, the main name first."""
-        names = [*([self.name] if self.name else []), "localhost", "127.0.0.1"]
-        if not _is_loopback(self.listen) and self.listen != "0.0.0.0":  # noqa: S104 - compared only
-            names.append(self.listen)
-        return names
+        names = [self.name] if self.name else []
+        names += ["localhost", "127.0.0.1"]
+        if self.is_public:
+            names += self.addresses
+        return list(dict.fromkeys(names))
+
+    @property
+    def is_public(self) -> bool:
+        """Whether others than this machine can reach it: then the console is HTTPS."""
+        return not _is_loopback(self.listen)
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it is reached, the best first: never 0.0.0.0, which is no address to go to."""
+        return _own_addresses() if _is_everywhere(self.listen) else [self.listen]
+
+    @property
+    def near(self) -> str:
+        """The address by which this machine itself reaches it."""
+        return "127.0.0.1" if _is_everywhere(self.listen) else self.listen
 
 
 class Up:
     """One running installation."""
 
     def __init__(self, home: Home, wanted: Wanted, say: Callable[[str], None]) -> None:
+        home.make()
         self._home = home
         self._wanted = wanted
         self._say = say
@@ -92,7 +110,6 @@ class Up:
 
     def _start(self) -> None:
         self._check_ports()
-        self._home.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         authority = Authority.open(self._home.folder)
         migrate(self._home.registry_url)
         registry = open_registry(self._home.registry_url)
@@ -109,7 +126,7 @@ class Up:
 
     def _check_ports(self) -> None:
         wanted = self._wanted
-        host = wanted.listen if wanted.listen != "0.0.0.0" else "127.0.0.1"  # noqa: S104 - compared
+        host = wanted.near
         ports = [(host, wanted.devices_port), ("127.0.0.1", wanted.services_port)]
         ports += [(host, wanted.api_port + number) for number in range(wanted.apis)]
         for address, port in ports:
@@ -147,15 +164,14 @@ class Up:
             "XUNHU_API_PORT": str(port),
             "XUNHU_CONSOLE_DIR": str(_CONSOLE),
         }
-        if not _is_loopback(wanted.listen):
+        if wanted.is_public:
             web = authority.issue_web(wanted.certificate_names)
             environment |= {
                 "XUNHU_API_TLS_CERT": str(web.certificate_path),
                 "XUNHU_API_TLS_KEY": str(web.key_path),
             }
         command = Command(f"api-{number}", [sys.executable, "-m", "fleet_api"], environment)
-        host = wanted.listen if wanted.listen != "0.0.0.0" else "127.0.0.1"  # noqa: S104 - compared
-        self._processes.start_and_wait(command, lambda: answers(host, port), START_WAIT_S)
+        self._processes.start_and_wait(command, lambda: answers(wanted.near, port), START_WAIT_S)
 
     def _service_environment(self, authority: Authority, name: str, number: int) -> dict[str, str]:
         service: ServiceIdentity = authority.issue_service(name)
@@ -179,8 +195,7 @@ class Up:
         demo_devices.store_areas(registry, district)
         password = demo.demo_password(self._home)
         ensure_demo_operator(registry, demo.LOGIN_NAME, password)
-        host = "127.0.0.1" if wanted.listen == "0.0.0.0" else wanted.listen  # noqa: S104 - compared
-        broker = (host, wanted.devices_port, wanted.certificate_names[0])
+        broker = (wanted.near, wanted.devices_port, wanted.certificate_names[0])
         for device in devices:
             demo_devices.flash_demo_device(
                 self._home, registry, authority, device, broker, witness=wanted.witness
@@ -189,10 +204,11 @@ class Up:
 
     def _greet(self, first_password: str | None, login: tuple[str, str] | None) -> None:
         wanted = self._wanted
-        scheme = "http" if _is_loopback(wanted.listen) else "https"
-        host = wanted.name if wanted.name and scheme == "https" else wanted.listen
         self._say("")
-        self._say(f"  Xunhu 巡护      {scheme}://{host}:{wanted.api_port}/")
+        if wanted.is_public:
+            self._greet_others()
+        else:
+            self._say(f"  Xunhu 巡护      http://{wanted.listen}:{wanted.api_port}/")
         if login is not None:
             self._say(f"  demo 演示登录   {login[0]}  {login[1]}")
         if first_password is not None:
@@ -202,6 +218,43 @@ class Up:
             self._say("  try 试一试      .venv/bin/xunhu press sos t-0001")
         self._say("  stop 停止       Ctrl-C")
         self._say("")
+
+    def _greet_others(self) -> None:
+        """Say what browsers and boards elsewhere must know."""
+        wanted = self._wanted
+        address = wanted.addresses[0]
+        authority = self._home.folder / "pki" / "services-ca.pem"
+        broker_name = wanted.name or address
+        self._say(f"  Xunhu 巡护      https://{wanted.name or address}:{wanted.api_port}/")
+        self._say(f"  browsers trust 浏览器需信任   {authority}")
+        self._say(
+            f"  boards 烧录终端 xunhu image --broker {address}:{wanted.devices_port}"
+            f" --broker-name {broker_name} ..."
+        )
+
+
+def _own_addresses() -> list[str]:
+    """Return this machine's IPv4 addresses, the one that others use first; loopback if none."""
+    found = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        try:
+            # Sends nothing: the kernel only chooses a route, and with it an address.
+            asking.connect(("192.0.2.1", 9))
+            found.append(asking.getsockname()[0])
+        except OSError:
+            logger.debug("no default route: addresses by the host's name only")
+    try:
+        found += socket.gethostbyname_ex(socket.gethostname())[2]
+    except OSError:
+        logger.debug("the host's own name is not known")
+    return [each for each in dict.fromkeys(found) if not _is_loopback(each)] or ["127.0.0.1"]
+
+
+def _is_everywhere(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_unspecified
+    except ValueError:
+        return False
 
 
 def _is_loopback(address: str) -> bool:

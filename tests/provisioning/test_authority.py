@@ -180,3 +180,11 @@ def test_a_reloaded_authority_signs_for_the_same_root(tmp_path: Path):
     identity = Authority.load(tmp_path).issue_device("t-0002")
     certificate = x509.load_der_x509_certificate(identity.certificate_der)
     certificate.verify_directly_issued_by(x509.load_der_x509_certificate(root))
+
+
+def test_an_authority_says_what_its_broker_is_called(authority: Authority):
+    assert authority.broker_names() == []
+    authority.issue_broker(["broker.example", "192.0.2.7"])
+    assert authority.broker_names() == ["broker.example", "192.0.2.7"]
+    authority.issue_broker(["other.example"])
+    assert authority.broker_names() == ["other.example"]

@@ -70,7 +70,9 @@ def retire(device_id: str) -> None:
 @contextmanager
 def opened_registry() -> Iterator[Registry]:
     """Open the home's registry, migrated."""
-    url = Home.from_environment().registry_url
+    home = Home.from_environment()
+    home.make()
+    url = home.registry_url
     migrate(url)
     registry = open_registry(url)
     try:
