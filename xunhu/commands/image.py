@@ -1,5 +1,6 @@
 """`xunhu image`: a whole 4 MB flash image for one board."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -50,7 +51,7 @@ def image(  # noqa: PLR0913, PLR0917 - one for each option
 ) -> None:
     """Register a device, issue its certificate and compose its flash image. 生成整机烧录镜像.
 
-    Write it with: esptool write-flash 0 OUTPUT
+    Write it with: esptool write-flash 0 OUTPUT (esptool is in the folder of `xunhu`).
     """
     host, port = configuration.parse_address(broker)
     config = configuration.DeviceConfig(
@@ -80,4 +81,16 @@ def image(  # noqa: PLR0913, PLR0917 - one for each option
     output.touch(mode=0o600)
     output.write_bytes(content)
     click.echo(f"{output}: {len(content)} bytes for {device_id}")
-    click.echo(f"write it with: esptool write-flash 0 {output}")
+    click.echo(f"write it with: {Path(sys.executable).parent}/esptool write-flash 0 {output}")
+    _note_a_name_nobody_has(authority.broker_names(), broker_name)
+
+
+def _note_a_name_nobody_has(certified: list[str], broker_name: str) -> None:
+    """Say it here: the board can only say OFFLINE when its broker shows another name."""
+    if broker_name not in certified:
+        has = ", ".join(certified) or "no name yet"
+        click.echo(
+            f"note: the broker's certificate has {has}. The device connects once the broker was "
+            f"started with: xunhu up --listen ADDRESS --name {broker_name}",
+            err=True,
+        )
