@@ -119,6 +119,10 @@ class Board:
     def uptime_ms(self):
         return time.ticks_diff(time.ticks_ms(), self._started) * self._faster
 
+    def reset(self):
+        say(reset=True)
+        raise SystemExit(3)
+
     def reset_reason(self):
         return "power"
 

@@ -1,0 +1,182 @@
+"""Commands that seldom come, and the ways to raise an SOS without holding the button."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.device.device_rig import wait_for
+from tests.device.test_terminal import (  # noqa: F401 - fixtures
+    DEVICE,
+    command,
+    gateway,
+    status,
+    terminal,
+)
+
+
+@pytest.fixture
+def online(terminal, gateway):  # noqa: F811
+    terminal.on()
+    gateway.wait_state(lambda state: state["online"], "online")
+    return terminal
+
+
+def send(gateway, number, kind, body, **more) -> str:  # noqa: F811
+    gateway.send(DEVICE, "command", command(number, kind, body, **more))
+    return f"{number:016x}"
+
+
+def starts_again(terminal) -> int:  # noqa: F811
+    """Wait until it resets itself, and switch it on as the chip would; returns the boot."""
+    terminal.micropython.wait(lambda said: said.get("reset"), "a reset")
+    terminal.micropython.kill()
+    return terminal.on()["started"]
+
+
+def test_a_wearer_accepts_a_task_arrives_and_is_done(online, gateway):  # noqa: F811
+    task = send(gateway, 1, "message", {"text": "去东桥看水位", "answers": True}, ttl_s=5)
+    online.shows("OK = accept (1)")
+    for says, shown in (("accept", "OK = arrived (1)"), ("arrived", "OK = done (1)")):
+        online.push("ok")
+        online.push("ok", "release")
+        online.shows(shown)
+        wait_for(
+            lambda says=says: [r["data"] for r in gateway.results(task)][-1] == {"answer": says},
+            says,
+        )
+    online.push("ok")
+    online.push("ok", "release")
+    assert gateway.wait_result(task, "done")["data"] == {"answer": "done"}
+
+
+def test_a_wearer_declines_by_holding(terminal, gateway):  # noqa: F811
+    terminal.on(faster=10)
+    gateway.wait_state(lambda state: state["online"], "online")
+    task = send(gateway, 1, "message", {"text": "去东桥", "answers": True}, ttl_s=600)
+    terminal.shows("hold OK = decline")
+    terminal.hold("ok", 0.5)  # Five seconds of its clock.
+    declined = gateway.wait_result(task, "refused")
+    assert (declined["reason"], declined["data"]) == ("declined", {"answer": "decline"})
+
+
+def test_it_rings_until_its_wearer_presses_ok(online, gateway):  # noqa: F811
+    rung = send(gateway, 1, "ring", {"for_s": 60})
+    gateway.wait_result(rung, "done")
+    heard = online.shown("tone")
+    assert heard
+    online.push("ok")
+    assert online.ask("station.kind._ringing_ms") == 0
+
+
+def test_a_reboot_is_answered_by_the_start_that_follows_and_done_once(online, gateway):  # noqa: F811
+    asked = send(gateway, 1, "reboot", {})
+    gateway.wait_result(asked, "accepted")
+    assert starts_again(online) == 2
+    gateway.wait_result(asked, "done")
+    send(gateway, 1, "reboot", {})
+    done = send(gateway, 2, "duty", {"on": True})
+    gateway.wait_result(done, "done")
+    assert [r["status"] for r in gateway.results(asked)] == ["accepted", "done"]
+
+
+def test_nothing_restarts_a_terminal_with_an_open_sos(online, gateway):  # noqa: F811
+    online.hold()
+    gateway.wait_event("sos")
+    for number, (kind, body) in enumerate(
+        (("reboot", {}), ("configure", {"settings": {"batch_s": 5}})), 1
+    ):
+        asked = send(gateway, number, kind, body)
+        assert gateway.wait_result(asked, "refused")["reason"] == "an SOS is open"
+
+
+def test_settings_hold_once_the_link_came_back_with_them(online, gateway):  # noqa: F811
+    asked = send(gateway, 1, "configure", {"settings": {"batch_fixes": 3, "silent": True}})
+    gateway.wait_result(asked, "accepted")
+    starts_again(online)
+    gateway.wait_result(asked, "done")
+    assert online.ask("station.settings.batch_fixes") == 3
+    online.pull_battery()
+    online.on()
+    gateway.wait_state(lambda state: state["online"] and state["boot"] == 3, "online")
+    assert online.ask("[station.settings.batch_fixes, station.settings.silent]") == [3, True]
+    assert [r["status"] for r in gateway.results(asked)] == ["accepted", "done"]
+
+
+def test_settings_that_cut_the_link_are_taken_back_in_time(terminal, gateway):  # noqa: F811
+    terminal.on(faster=30)
+    gateway.wait_state(lambda state: state["online"], "online")
+    asked = send(gateway, 1, "configure", {"settings": {"broker_port": 9, "batch_fixes": 3}},
+                 ttl_s=6_000)  # fmt: skip
+    gateway.wait_result(asked, "accepted")
+    starts_again(terminal)
+    # Five minutes of its clock later it gives up, and comes back with what worked.
+    starts_again(terminal)
+    assert gateway.wait_result(asked, "failed")["reason"].startswith("rolled back")
+    assert terminal.ask("station.settings.batch_fixes") == 12
+
+
+def test_a_battery_pulled_during_the_trial_takes_the_settings_back_too(terminal, gateway):  # noqa: F811
+    terminal.on()
+    gateway.wait_state(lambda state: state["online"], "online")
+    asked = send(gateway, 1, "configure", {"settings": {"broker_port": 9}})
+    gateway.wait_result(asked, "accepted")
+    starts_again(terminal)
+    terminal.pull_battery()
+    terminal.on()
+    assert gateway.wait_result(asked, "failed")["reason"].startswith("rolled back")
+
+
+@pytest.mark.usefixtures("online")
+def test_settings_out_of_their_limits_are_refused_by_name(gateway):  # noqa: F811
+    wrong = command(1, "configure", {"settings": {"batch_s": 30}}).replace(b"30", b"9999")
+    gateway.send(DEVICE, "command", wrong)
+    refused = gateway.wait_result(f"{1:016x}", "refused")
+    assert refused["reason"] == "batch_s is 9999, not 1..600"
+
+
+@pytest.mark.usefixtures("online")
+def test_a_self_test_names_each_part(gateway):  # noqa: F811
+    asked = send(gateway, 1, "self_test", {})
+    found = gateway.wait_result(asked, "done")["data"]
+    assert (found["flash"], found["journal"], found["link"]) == ("ok", "ok", "ok")
+    assert found["receiver"].startswith("no fix")
+
+
+def test_the_log_tells_of_a_crash_in_pieces(online, gateway):  # noqa: F811
+    online.ask("setattr(station.kind, '_parser', None)")
+    online.stand()
+    gateway.wait_state(lambda state: "crash_receiver" in state["faults"], "the crash")
+    lines, first = [], 0
+    while first is not None:
+        asked = send(gateway, 10 + len(lines), "read_log", {"first": first})
+        data = gateway.wait_result(asked, "done")["data"]
+        lines += data["lines"]
+        first = data["next"]
+    assert any("receiver" in line for line in lines)
+
+
+@pytest.mark.parametrize("trigger", ["man_down", "check_in"])
+def test_what_watches_over_the_wearer_raises_an_sos(online, gateway, trigger):  # noqa: F811
+    online.push(trigger)
+    event = gateway.wait_event("sos")
+    assert (event["trigger"], event["press"]) == (trigger, 1)
+    online.shows("SOS STORED")
+
+
+def test_three_short_presses_raise_it_without_light_or_tone(terminal, gateway):  # noqa: F811
+    terminal.on(config={"sos_hold_ms": 2_000})
+    gateway.wait_state(lambda state: state["online"], "online")
+    for _ in range(3):
+        terminal.hold(seconds=0.05)
+    assert gateway.wait_event("sos")["trigger"] == "silent"
+    assert "sos" not in str(terminal.ask("station.kind._lines()")).lower()
+
+
+def test_the_wearer_reads_who_comes_and_how_far_it_is(online, gateway):  # noqa: F811
+    online.hold()
+    event = gateway.wait_event("sos")
+    told = status(event["epoch"], event["incident"], "help").replace(
+        b'"at":', b'"distance_m":850,"at":'
+    )
+    gateway.send(DEVICE, "sos_status", told)
+    online.shows("Wang Fang 850 m")
