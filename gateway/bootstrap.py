@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from gateway.adapters import blocks
 from gateway.adapters.bulk import BulkPath
 from gateway.adapters.bulk_commit import BulkCommit
 from gateway.adapters.bulk_queue import BulkQueue
@@ -23,6 +24,7 @@ from gateway.adapters.urgent_commit import Outcome, UrgentCommit
 from gateway.errors import GatewayError
 from gateway.settings import Settings
 from storage import relay_keys
+from storage.applications import ApplicationStore
 from storage.errors import StorageError
 from storage.registry import open_registry
 from storage.settings import Settings as StorageSettings
@@ -75,11 +77,24 @@ class Gateway:
             urgent_commit, relay_desk, self.metrics, crash_points, self._pulse, self._follow
         )
         self._outbox = OutboxCarrier(self._registry, self.metrics, self._pulse)
+        self._blocks = blocks.BlockDesk(
+            ApplicationStore(settings.applications),
+            directory,
+            self.metrics,
+            self._pulse,
+            settings.block_bytes_per_s,
+        )
         self._urgent_connection = MqttConnection(
             settings.producer, URGENT, self._receive_urgent, self._change("urgent")
         )
         self._bulk_connection = MqttConnection(
             f"{settings.producer}-bulk", BULK, self._bulk.queue.receive, self._change("bulk")
+        )
+        self._block_connection = MqttConnection(
+            f"{settings.producer}-blocks",
+            blocks.SUBSCRIPTION,
+            self._blocks.receive,
+            lambda connected: self.metrics.blocks_connected.set(int(connected)),
         )
         self._live = LivePublisher(settings.producer, self._urgent_connection)
         self._stopping = threading.Event()
@@ -98,9 +113,10 @@ class Gateway:
         self._thread("urgent", lambda: self._urgent.run(self._urgent_connection, self._live))
         self._thread("bulk", lambda: self._bulk.run(self._bulk_connection, self._live))
         self._thread("outbox", lambda: self._outbox.run(self._urgent_connection, self._live))
+        self._thread("blocks", lambda: self._blocks.run(self._block_connection))
         self._thread("live", self._flush_live)
         files = (settings.broker_ca, settings.broker_cert, settings.broker_key)
-        for connection in (self._urgent_connection, self._bulk_connection):
+        for connection in self._connections():
             try:
                 connection.start(settings.broker_host, settings.broker_port, files)
             except OSError as error:
@@ -111,11 +127,11 @@ class Gateway:
     def stop(self) -> None:
         """End the workers, then leave the broker; what is not committed is sent again."""
         self._stopping.set()
-        for part in (self._bulk, self._urgent, self._outbox):
+        for part in (self._bulk, self._urgent, self._outbox, self._blocks):
             part.stop()
         for thread in self._threads:
             thread.join()
-        for connection in (self._bulk_connection, self._urgent_connection):
+        for connection in self._connections():
             connection.stop()
         self._telemetry.close()
         self._registry.close()
@@ -127,6 +143,9 @@ class Gateway:
             return f"thread {dead[0]} died"
         stalled = self._pulse.stalled()
         return f"thread {stalled[0]} does not move" if stalled else ""
+
+    def _connections(self) -> tuple[MqttConnection, MqttConnection, MqttConnection]:
+        return self._urgent_connection, self._bulk_connection, self._block_connection
 
     def _receive_urgent(self, message: Incoming) -> None:
         if not self._urgent.receive(message):

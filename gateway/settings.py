@@ -12,6 +12,9 @@ _PORT_MAX = 65535
 # Seven minutes of a district of 1,436 terminals, 15 MB; ten districts have room for as long.
 BULK_MESSAGES = 20_000
 BULK_MESSAGES_MAX = 200_000
+# Two devices a second fetch a whole application, a district in ten minutes; tracks take a tenth.
+BLOCK_BYTES_PER_S = 262_144
+BLOCK_BYTES_PER_S_MAX = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Settings:
         metrics_port: Prometheus on loopback; 0: none.
         bulk_messages_max: Tracks and readings that wait in memory, each some 750 bytes.
         relay_secret: File of the SOS relay's secret; without it no relayed SOS can be opened.
+        applications: Folder of the signed applications that devices may fetch.
+        block_bytes_per_s: What all of them together may fetch.
         stop_at: A point at which the process kills itself (gateway/adapters/crash_points.py).
     """
 
@@ -39,6 +44,8 @@ class Settings:
     metrics_port: int
     bulk_messages_max: int
     relay_secret: Path
+    applications: Path
+    block_bytes_per_s: int
     stop_at: str
 
     @property
@@ -72,6 +79,13 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
             environment, "XUNHU_GATEWAY_BULK_MESSAGES_MAX", BULK_MESSAGES, BULK_MESSAGES_MAX
         ),
         relay_secret=_path(environment, "XUNHU_RELAY_SECRET", home / "pki" / relay_keys.FILE_NAME),
+        applications=_path(environment, "XUNHU_APPLICATIONS", home / "applications"),
+        block_bytes_per_s=_number(
+            environment,
+            "XUNHU_GATEWAY_BLOCK_BYTES_PER_S",
+            BLOCK_BYTES_PER_S,
+            BLOCK_BYTES_PER_S_MAX,
+        ),
         stop_at=environment.get("XUNHU_GATEWAY_STOP_AT", ""),
     )
 

@@ -31,8 +31,10 @@ FIRMWARE = REPOSITORY / "firmware"
 SLOT_BLOCK_BYTES = 512
 # What main.py imports, and the names that it takes.
 _ROOTS = {"device.start": {"run"}, "board": {"open_board"}}
-# And of the rescue agent, in `vfs`; the first one gets what both need.
-_RESCUE_ROOTS = {"rescue.last_words": {"keep"}, "rescue.start": {"run"}}
+# And of the rescue agent, in `vfs`.
+_RESCUE_ROOTS = {
+    "rescue.last_words": {"keep"}, "rescue.start": {"run"}, "board": {"open_board"},
+}  # fmt: skip
 _CHIP_NAMES = FIRMWARE / "esp32_names.json"  # module -> name -> type, or a class's members
 # Modules that every MicroPython has built in, so that their names lie in no heap.
 _EVERYWHERE = frozenset(

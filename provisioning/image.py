@@ -79,7 +79,7 @@ def load_official(path: Path) -> Official:
     return Official(name, boot_loader, application)
 
 
-def compose_image(
+def compose_image(  # noqa: PLR0913 - all that a device is made of
     *,
     device_id: str,
     identity: DeviceIdentity,
@@ -87,13 +87,24 @@ def compose_image(
     config: DeviceConfig,
     application: Application,
     official: Official,
+    release_key: bytes | None = None,
 ) -> bytes:
     """Return 4 MB for `esptool write-flash 0 FILE`; the journal is blank, the device makes it.
+
+    Args:
+        device_id: Whose image it is.
+        identity: Its certificate and keys.
+        ca_der: What it trusts its broker by.
+        config: Its settings.
+        application: For its board.
+        official: MicroPython itself.
+        release_key: Public key of the installation's releases; without it the device can never
+            fetch an application by itself.
 
     Raises:
         ImageError: Something does not fit its partition.
     """
-    parts = device_parts(device_id, identity, ca_der, config, application)
+    parts = device_parts(device_id, identity, ca_der, config, application, release_key)
     parts[_OFFICIAL_ADDRESS] = official.boot_loader
     parts[partition("ota_0").address] = official.application
     flash = bytearray(b"\xff") * FLASH_BYTES
@@ -108,6 +119,7 @@ def device_parts(
     ca_der: bytes,
     config: DeviceConfig,
     application: Application,
+    release_key: bytes | None = None,
 ) -> dict[int, bytes]:
     """Return everything but MicroPython itself, by its address on the flash."""
     blobs = {
@@ -118,6 +130,8 @@ def device_parts(
         "ca": ca_der,
         "config": config.as_bytes(),
     }
+    if release_key:
+        blobs["release_key"] = release_key
     return {
         TABLE_ADDRESS: table_bytes(),
         partition("nvs").address: compose_nvs(blobs),

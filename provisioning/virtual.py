@@ -106,7 +106,7 @@ def device_folder(home: Path, device_id: str) -> Path:
     return home / "devices" / device_id
 
 
-def make_virtual_device(
+def make_virtual_device(  # noqa: PLR0913 - all that a device is made of
     folder: Path,
     *,
     identity: DeviceIdentity,
@@ -114,6 +114,7 @@ def make_virtual_device(
     config: DeviceConfig,
     rig: Rig,
     application: Application | None = None,
+    release_key: bytes | None = None,
 ) -> Path:
     """Flash a new virtual device and return its folder.
 
@@ -124,6 +125,7 @@ def make_virtual_device(
         config: Its settings.
         rig: What is wired to it.
         application: Another one than this checkout's.
+        release_key: Public key of the applications that it may fetch.
 
     Raises:
         ProvisioningError: There is such a device already; see `refresh_virtual_device`.
@@ -133,7 +135,7 @@ def make_virtual_device(
         raise ProvisioningError(f"{folder} holds a device already")
     folder.mkdir(parents=True, exist_ok=True)
     application = application or build_application("virtual")
-    parts = device_parts(folder.name, identity, ca_der, config, application)
+    parts = device_parts(folder.name, identity, ca_der, config, application, release_key)
     parts[partition("journal").address] = _ERASED * (_JOURNAL_START_BYTES // BLOCK_BYTES)
     _write_rig(folder, rig)
     unfinished = folder / "flash.bin.unfinished"
@@ -145,7 +147,9 @@ def make_virtual_device(
     return folder
 
 
-def refresh_virtual_device(folder: Path, *, config: DeviceConfig, rig: Rig) -> Path:
+def refresh_virtual_device(
+    folder: Path, *, config: DeviceConfig, rig: Rig, release_key: bytes | None = None
+) -> Path:
     """Flash today's application and settings; identity, journal and with it its records stay.
 
     The device must not run. Raises ImageError when its NVS holds no identity.
@@ -157,7 +161,10 @@ def refresh_virtual_device(folder: Path, *, config: DeviceConfig, rig: Rig) -> P
             held = read_nvs(file.read(nvs.size))
             identity = DeviceIdentity(held["cert"], held["key"], held["relay"])
             application = build_application("virtual")
-            parts = device_parts(folder.name, identity, held["ca"], config, application)
+            release_key = release_key or held.get("release_key")
+            parts = device_parts(
+                folder.name, identity, held["ca"], config, application, release_key
+            )
             for label in ("app_a", "vfs", "nvs"):
                 place = partition(label)
                 os.pwrite(file.fileno(), parts[place.address], place.address)
@@ -214,8 +221,12 @@ def _write_receiver(folder: Path, receiver: Walk | Gpx | Log | Feed) -> dict[str
 
 
 def _write_sparse(descriptor: int, address: int, content: bytes) -> None:
-    """Write a part without its erased blocks, which nobody reads; the journal's first two are."""
+    """Write a part without its erased blocks, where nobody reads them.
+
+    The journal's first two are read, and all of the application's, which its digest covers.
+    """
+    whole = (partition("journal").address, partition("app_a").address)
     for at in range(0, len(content), BLOCK_BYTES):
         block = content[at : at + BLOCK_BYTES]
-        if block != _ERASED or address == partition("journal").address:
+        if block != _ERASED or address in whole:
             os.pwrite(descriptor, block, address + at)

@@ -8,7 +8,7 @@ from fleet_api.errors import FleetError
 from provisioning.errors import ProvisioningError
 from storage.errors import StorageError
 from wire_protocol.errors import WireError
-from xunhu.commands import device, image, rig, up, user, wire
+from xunhu.commands import application, device, image, rig, up, user, wire
 from xunhu.errors import XunhuError
 
 _KNOWN = (XunhuError, ProvisioningError, StorageError, FleetError, WireError, OSError)
@@ -20,8 +20,8 @@ def xunhu() -> None:
 
 
 for command in (
-    up.up, device.device, image.image, rig.press, rig.set_sensor, rig.show, rig.link, user.user,
-    wire.wire,
+    up.up, application.application, device.device, image.image, rig.press, rig.set_sensor,
+    rig.show, rig.link, user.user, wire.wire,
 ):  # fmt: skip
     xunhu.add_command(command)
 

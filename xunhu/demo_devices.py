@@ -2,11 +2,13 @@
 
 import time
 from functools import cache
+from pathlib import Path
 
 from provisioning.application import Application, build_application
 from provisioning.authority import Issuer
 from provisioning.configuration import DeviceConfig
 from provisioning.devices import NewDevice, ensure_device, issue_identity
+from provisioning.releases import ReleaseKey
 from provisioning.virtual import (
     Rig,
     Walk,
@@ -62,8 +64,9 @@ def flash_demo_device(
     ensure_device(registry, row, by=BY, now_ms=now_ms)
     folder = device_folder(home.folder, device.device_id)
     config, rig = _config(device, broker), _rig(device, witness=witness)
+    release_key = _release_key(home.folder)
     if (folder / "flash.bin").exists():
-        refresh_virtual_device(folder, config=config, rig=rig)
+        refresh_virtual_device(folder, config=config, rig=rig, release_key=release_key)
         return
     identity = issue_identity(registry, issuer, device.device_id, by=BY, now_ms=now_ms)
     make_virtual_device(
@@ -73,7 +76,13 @@ def flash_demo_device(
         config=config,
         rig=rig,
         application=_application(),
+        release_key=release_key,
     )
+
+
+@cache
+def _release_key(home: Path) -> bytes:
+    return ReleaseKey.open(home).public
 
 
 @cache

@@ -37,6 +37,11 @@ class Home:
         return self.folder / "devices"
 
     @property
+    def applications(self) -> Path:
+        """The signed applications that devices may fetch."""
+        return Path(os.environ.get("XUNHU_APPLICATIONS") or self.folder / "applications")
+
+    @property
     def village_map(self) -> Path:
         """The operator's village borders, GeoJSON."""
         return self.folder / "map" / "villages.geojson"

@@ -10,7 +10,7 @@ import sys
 CRASHES_MAX = 8
 TRACE_CHARS_MAX = 240  # The end of a traceback: the last two lines and what was raised.
 RING_BYTES_MAX = 3072  # A text of line ends takes two bytes for each; `Kept` reads 4096.
-PIECE_CHARS_MAX = 360  # Of a ring that is told: escaped twice, it still fits a result record.
+LINES_BYTES_MAX = 600  # Of a log that is told: a result record has room for so much.
 REPORT_BYTES_MAX = 200  # Of wire_protocol.records, which a device does not load.
 
 
@@ -51,14 +51,19 @@ def report(row: list) -> str:
     return head + tail
 
 
-def piece(kept, number: int) -> dict:
-    """Return part `number` (from 0) of the ring as `read log` answers it.
+def lines(kept, first: int) -> dict:
+    """Return what `read_log` answers: crashes in words from number `first` on, oldest is 0.
 
     Returns:
-        {"part", "parts", "text"}: the texts put together are the ring as JSON.
+        {"lines": as many as fit, "next": where the next answer begins, or None}.
     """
-    text = json.dumps(read(kept))
-    parts = (len(text) + PIECE_CHARS_MAX - 1) // PIECE_CHARS_MAX
-    part = min(max(number, 0), parts - 1)
-    at = part * PIECE_CHARS_MAX
-    return {"part": part, "parts": parts, "text": text[at : at + PIECE_CHARS_MAX]}
+    rows, found, size = read(kept), [], 0
+    while first < len(rows):
+        boot, uptime_s, task, text = rows[first]
+        line = "boot {}, {} s, {}: {}".format(boot, uptime_s, task, text)
+        size += len(json.dumps(line).encode())
+        if found and size > LINES_BYTES_MAX:
+            return {"lines": found, "next": first}
+        found.append(line)
+        first += 1
+    return {"lines": found, "next": None}

@@ -25,6 +25,7 @@ JOURNAL = "/journal"
 TRIAL_MS = 1_800_000
 STATE_MS = 600_000
 TICK_MS = 500
+HAND_OVER_MS = 15_000  # Without a link nobody is waited for any longer.
 COMMANDS_MAX = 16  # Ids remembered, so that a command sent twice is refused once.
 CRASHES_TOLD_MAX = 3
 
@@ -144,15 +145,16 @@ class Agent:
             self.alarm.show()
             idle = not (self.busy or self.alarm.is_open)
             if idle and self.board.uptime_ms() >= TRIAL_MS and self._has_application():
-                self._leave("a trial of the application", ("trial", 1))
+                self.leave("a trial of the application", ("trial", 1))
             await asyncio.sleep_ms(TICK_MS)
 
     async def _work(self, _beat) -> None:
         """Save what a journal holds that cannot wait; then do what the reason asks for."""
         await self._save_records()
         if self.reason == "journal":
-            while self.outbox.found_wait() or self.alarm.is_open:
+            while self.outbox.found_wait():
                 await asyncio.sleep_ms(TICK_MS)
+            await self.hand_over()
             self._make_journal()
         from rescue.fetch import Fetch
 
@@ -184,10 +186,21 @@ class Agent:
             VfsLfs2.mkfs(_partition("journal"))
         except OSError as error:
             # The application works without one, and says so.
-            self._leave("the journal cannot be made: {}".format(error), ("trial", 1))
-        self._leave("the journal was made anew")
+            self.leave("no journal, it cannot be made: {}".format(error), ("trial", 1))
+        self.leave("a journal made anew")
 
-    def _leave(self, why: str, *numbers) -> None:
+    async def hand_over(self) -> None:
+        """Return when a reset takes nothing away: no SOS is open, and what was said was heard."""
+        self.busy = True
+        while self.alarm.is_open:
+            # Whoever has called for help keeps the light that says who heard it.
+            await asyncio.sleep_ms(TICK_MS)
+        until_ms = self.board.uptime_ms() + HAND_OVER_MS
+        while self.outbox.waits_for_any() and self.board.uptime_ms() < until_ms:
+            await asyncio.sleep_ms(TICK_MS)
+
+    def leave(self, why: str, *numbers) -> None:
+        """Keep numbers in NVS and start again; does not return."""
         print("rescue: leaves for", why)
         keep(*numbers)
         self.board.reset()

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 
 import flash
-from boots import keep, number
+from boots import number
 from device.errors import DeviceError
 from esp32 import NVS, Partition
 
@@ -20,7 +20,6 @@ RETRY_MS, RETRY_MS_MAX = 60_000, 600_000
 ANSWER_MS, ANSWER_MS_MAX = 5_000, 40_000
 TRIES_MAX = 6  # Requests for one block without a new piece; a broken link has its own patience.
 WRONG_MAX = 3  # Times that a block may come wrong.
-ALARM_MS = 1_000
 _BLANK = b"\xff"
 
 
@@ -87,7 +86,7 @@ class Fetch:
         target, other = self._slots()
         if self._is_there(other, manifest):
             # The very one that fails here: another one must be published first.
-            raise Refused("release {} is installed".format(manifest.release))
+            raise _refused("release {} is installed".format(manifest.release))
         self._agent.busy = True
         fetched = 0
         for number_, digest in enumerate(manifest.digests):
@@ -98,22 +97,20 @@ class Fetch:
                 fetched += 1
             target.writeblocks(number_, self._buffer)
             if not self._holds(target, number_, digest):
-                raise Refused("flash does not keep block {}".format(number_))
+                raise _refused("flash does not keep block {}".format(number_))
             await asyncio.sleep_ms(0)
         if not self._is_there(target, manifest):
-            raise Refused("slot is not the one of the manifest")
-        while self._agent.alarm.is_open:
-            # Whoever has called for help must not be left by the light that says who heard it.
-            await asyncio.sleep_ms(ALARM_MS)
+            raise _refused("slot is not the one of the manifest")
+        await self._agent.hand_over()
         label = target.info()[4]
-        print("rescue: release", manifest.release, "in", label, fetched, "blocks fetched")
+        print("rescue:", fetched, "blocks fetched")
         # In this order: cut in between, the next start comes back here and finds all blocks.
-        kept = keep(
-            ("release", manifest.release), ("boots", -1), ("slot", flash.SLOTS.index(label))
+        self._agent.leave(
+            "release {} in {}".format(manifest.release, label),
+            ("release", manifest.release),
+            ("boots", -1),
+            ("slot", flash.SLOTS.index(label)),
         )
-        if not kept:
-            raise Refused("NVS does not keep the slot")
-        self._agent.board.reset()
 
     async def _manifest(self) -> blocks.Manifest:
         """Return a manifest that may be followed."""
@@ -122,19 +119,19 @@ class Fetch:
         content = bytes(memoryview(self._buffer)[: self._size])
         manifest, signed, signature = blocks.parse_manifest(content)
         if manifest.board != board:
-            raise Refused("it is for {}, not {}".format(manifest.board, board))
+            raise _refused("it is for {}, not {}".format(manifest.board, board))
         key = bytearray(64)
         try:
             NVS("xunhu").get_blob("release_key", key)
         except OSError:
-            raise Refused("no release key in NVS")
+            raise _refused("no release key in NVS")
         from rescue.signature import is_signed
 
         if not await is_signed(signed, signature, bytes(key)):
-            raise Refused("signature of release {} is wrong".format(manifest.release))
+            raise _refused("signature of release {} is wrong".format(manifest.release))
         least = number("release")
         if manifest.release < least:
-            raise Refused("release {} is older than {}".format(manifest.release, least))
+            raise _refused("release {} is older than {}".format(manifest.release, least))
         return manifest
 
     async def _fetch_block(self, release: int, block: int, digest: bytes) -> None:
@@ -143,7 +140,7 @@ class Fetch:
             if hashlib.sha256(self._buffer).digest() == digest:
                 return
             print("rescue: block", block, "came wrong")
-        raise Refused("block {} of release {} is wrong".format(block, release))
+        raise _refused("block {} of release {} is wrong".format(block, release))
 
     async def _get(self, release: int, block: int) -> None:
         """Fill the buffer with a block; its pieces come in any order."""
@@ -158,11 +155,11 @@ class Fetch:
             self._agent.link.publish("block_request", request, 0)
             await self._pieces(wait_ms)
             if self._refusal:
-                raise Refused("the gateway says: " + self._refusal)
+                raise _refused("the gateway says: " + self._refusal)
             if self._missing == before:
                 tries, wait_ms = tries + 1, min(2 * wait_ms, ANSWER_MS_MAX)
                 if tries >= TRIES_MAX:
-                    raise Unanswered("no answer to {} requests".format(tries))
+                    raise _unanswered("no answer to {} requests".format(tries))
             else:
                 tries, wait_ms = 0, ANSWER_MS
 
@@ -199,3 +196,12 @@ class Fetch:
             partition.readblocks(block, self._buffer)
             digest.update(self._buffer)
         return digest.digest() == manifest.digest
+
+
+# What a build makes of a text in a `raise` is a number; these texts are for people.
+def _refused(text: str) -> Refused:
+    return Refused(text)
+
+
+def _unanswered(text: str) -> Unanswered:
+    return Unanswered(text)

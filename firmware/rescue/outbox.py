@@ -66,6 +66,10 @@ class Outbox:
         """Say whether a record still lacks its receipt."""
         return any(row[:3] == [stream, epoch, seq] for row in self._rows)
 
+    def waits_for_any(self) -> bool:
+        """Say whether any record lacks its receipt."""
+        return bool(self._rows)
+
     def held(self) -> dict:
         """Return how many records wait, by stream."""
         counts = dict.fromkeys(lean.STREAMS, 0)

@@ -20,6 +20,11 @@ class Metrics:
         self.away_seconds = self._counter(
             "store_away_seconds", "Time a store could not be written", "store"
         )
+        self.blocks = self._counter("block_requests", "Requests for blocks", "outcome")
+        self.block_bytes = self._counter("block_bytes", "Bytes of applications sent")
+        self.blocks_connected = self._gauge(
+            "blocks_connected", "1 while devices can fetch applications here"
+        )
         self.queue = self._gauge("queue_messages", "Messages that wait", "path")
         self.queue_bytes = self._gauge("queue_bytes", "Memory taken by them", "path")
         self.connected = self._gauge("connected", "1 while connected to the broker", "path")

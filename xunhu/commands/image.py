@@ -9,6 +9,7 @@ from provisioning import configuration, devices
 from provisioning.application import boards, build_application
 from provisioning.authority import Authority
 from provisioning.image import compose_image, load_official
+from provisioning.releases import ReleaseKey
 from xunhu.commands.device import BY, now_ms, opened_registry
 from xunhu.home import Home
 
@@ -64,7 +65,8 @@ def image(  # noqa: PLR0913, PLR0917 - one for each option
     )
     micropython = load_official(official)
     application = build_application(board)
-    authority = Authority.open(Home.from_environment().folder)
+    home = Home.from_environment().folder
+    authority = Authority.open(home)
     with opened_registry() as registry:
         new = devices.NewDevice(device_id)
         devices.ensure_device(registry, new, by=BY, now_ms=now_ms())
@@ -76,6 +78,7 @@ def image(  # noqa: PLR0913, PLR0917 - one for each option
         config=config,
         application=application,
         official=micropython,
+        release_key=ReleaseKey.open(home).public,
     )
     # It holds a private key: nobody else may read it.
     output.touch(mode=0o600)
