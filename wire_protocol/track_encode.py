@@ -5,10 +5,10 @@ in docs/wire_protocol.md, section 4.
 """
 
 import struct
-from collections import namedtuple
 
 from wire_protocol import columns, frames
 from wire_protocol.errors import WireError
+from wire_protocol.fix import Fix
 
 LAT_E6_MAX = 90_000_000
 LON_E6_MAX = 180_000_000
@@ -20,7 +20,7 @@ ONE_ACCURACY = 0x200
 UNKNOWN = 0xFF
 UNKNOWN_SPEED = 0xFFFF
 
-Fix = namedtuple("Fix", ("at_ms", "lat_e6", "lon_e6", "speed_cms", "course_deg", "accuracy_m"))
+__all__ = ["Fix", "encode"]
 
 
 def encode(epoch: int, seq: int, clock: int, fixes: list[Fix]) -> bytes:

@@ -5,11 +5,10 @@ import asyncio
 from device.domain.nmea import NmeaParser
 from device.domain.recorder import Recorder
 from device.domain.sos import IDLE, Sos
-from device.late import forget
+from device.late import forget, make_once
 from device.services.station import position
 from wire_protocol import clock as quality
-from wire_protocol import track_encode
-from wire_protocol.track_encode import Fix
+from wire_protocol.fix import Fix
 
 READ_BYTES = 256  # At 9600 baud a quarter of a second.
 QUIET_MS = 120  # Receivers send an epoch in one go: after this silence it is over.
@@ -31,8 +30,8 @@ class Terminal:
     def __init__(self, board, settings) -> None:
         self._board = board
         self._settings = settings
-        self._sos = Sos()
-        self._recorder = Recorder(settings.batch_fixes, settings.batch_s)
+        self._sos = make_once(Sos)
+        self._recorder = make_once(Recorder, settings.batch_fixes, settings.batch_s)
         self._duty = False
         self._fix = None  # The last one, with a believable time.
         self._alt_mm = None
@@ -47,7 +46,7 @@ class Terminal:
         self._locating = {}  # command -> uptime at which to give up
         self._hold = None  # The task that waits while the SOS button is held.
         self._held = asyncio.Event()  # It was held long enough.
-        self._parser = NmeaParser()
+        self._parser = make_once(NmeaParser)
         self._fed = asyncio.Event()
         self._light = None
 
@@ -301,15 +300,22 @@ class Terminal:
                 self.station.orders.finish(command, "refused", "off duty")
 
     def _seal_if_due(self) -> None:
-        now = self.station.clock.uptime_ms()
-        live = self._sos.is_open or now < self._watched_until_ms
-        if self._recorder.is_due(now, live):
+        if self._recorder.is_due(self.station.clock.uptime_ms(), self._is_live()):
             self._seal()
+
+    def _is_live(self) -> bool:
+        """Say whether every fix goes out at once."""
+        return self._sos.is_open or self.station.clock.uptime_ms() < self._watched_until_ms
 
     def _seal(self) -> None:
         quality_code, fixes = self._recorder.take()
         if fixes:
-            self.station.logbook.batch("track", track_encode.encode, quality_code, fixes)
+            from wire_protocol.track_encode import encode
+
+            self.station.logbook.batch("track", encode, quality_code, fixes)
+        if not self._is_live():
+            # While each fix is a batch of its own it stays: it would be loaded every second.
+            forget("wire_protocol.track_encode", "wire_protocol.columns")
 
     def _is_fresh(self) -> bool:
         now = self.station.clock.uptime_ms()

@@ -12,6 +12,7 @@ NEEDED = [
     "clock",
     "columns",
     "errors",
+    "fix",
     "frames",
     "lean",
     "lean_mute",

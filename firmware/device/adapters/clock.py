@@ -1,6 +1,7 @@
 """The device's clock: the ladder, the board's counters, and what is kept over power cuts."""
 
 from device.domain.clock import ClockLadder
+from device.late import make_once
 from wire_protocol import clock as quality
 
 KEEP_MS = 600_000  # The last time known is written this often: 144 small writes a day.
@@ -12,7 +13,7 @@ class Clock:
     def __init__(self, board, kept, built_s: int) -> None:
         self._board = board
         self._kept = kept
-        self._ladder = ClockLadder(built_s)
+        self._ladder = make_once(ClockLadder, built_s)
         now = board.uptime_ms()
         last = kept.load("clock", 0)
         self._ladder.start_at(last if isinstance(last, int) else 0, False, now)

@@ -12,7 +12,7 @@ from device.adapters.mqtt_wire import Wire
 from device.domain import mqtt_packets as packets
 from device.domain.backoff import Backoff
 from device.errors import DeviceError, PeerError
-from device.late import forget
+from device.late import forget, make_once
 
 KEEPALIVE_S = 120
 SENT_GAP_MS = 100_000  # A ping after this long without a word of ours; below the keepalive.
@@ -49,9 +49,9 @@ class Link:
         self._board = board
         self._owner = owner
         self._prefix = "xh/1/" + board.device_id
-        self._backoff = Backoff(random.randrange)
+        self._backoff = make_once(Backoff, random.randrange)
         self._urgent = False
-        self._wire = Wire(board.uptime_ms)
+        self._wire = make_once(Wire, board.uptime_ms)
         self._outbox = []
         self._flying = {}  # packet id -> [token, packet, sent_ms, repeats]
         self._packet_id = 0

@@ -5,7 +5,7 @@ an SOS every one. A batch ends after 12 fixes or 60 s; while somebody watches an
 open every fix is a batch of its own.
 """
 
-from wire_protocol.track_encode import Fix
+from wire_protocol.fix import Fix
 
 MOVING_GAP_MS = 5_000
 STILL_GAP_MS = 60_000

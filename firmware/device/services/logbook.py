@@ -2,6 +2,7 @@
 
 from device.adapters.journal import Journal
 from device.errors import JournalFault, JournalFull
+from device.late import make_once
 from wire_protocol import frames, lean
 
 
@@ -24,7 +25,7 @@ class Logbook:
         self.journal = None
         if board.journal_state != "failed":
             try:
-                self.journal = Journal(board.journal_path, kept)
+                self.journal = make_once(Journal, board.journal_path, kept)
             except JournalFault as error:
                 print("journal:", error)
         if self.journal is None:

@@ -6,7 +6,7 @@ import gc
 from device.adapters.clock import Clock
 from device.adapters.kept import Kept
 from device.adapters.mqtt_link import Link
-from device.late import forget
+from device.late import forget, make_once
 from device.services.logbook import Logbook
 from device.services.orders import Orders
 from device.services.sender import Sender
@@ -36,14 +36,14 @@ class Station:
         self.board = board
         self.settings = settings
         self.kind = kind
-        self.kept = Kept(board.journal_path)
-        self.clock = Clock(board, self.kept, build["built_s"])
-        self.logbook = Logbook(board, self.kept, self.clock)
-        self.link = Link(board, self)
-        self.sender = Sender(self.logbook, self.link, self.clock)
+        self.kept = make_once(Kept, board.journal_path)
+        self.clock = make_once(Clock, board, self.kept, build["built_s"])
+        self.logbook = make_once(Logbook, board, self.kept, self.clock)
+        self.link = make_once(Link, board, self)
+        self.sender = make_once(Sender, self.logbook, self.link, self.clock)
         self.logbook.on_sealed = self.sender.poke
-        self.orders = Orders(self.kept, self.clock, self.logbook)
-        self.supervisor = Supervisor(board, self.kept, self.logbook.boot)
+        self.orders = make_once(Orders, self.kept, self.clock, self.logbook)
+        self.supervisor = make_once(Supervisor, board, self.kept, self.logbook.boot)
         self.supervisor.on_well = board.well
         self.supervisor.on_crash = self._report
         self.refused = 0  # Messages for us that broke the protocol.
