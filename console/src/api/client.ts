@@ -5,12 +5,19 @@ export class ApiError extends Error {
     readonly status: number,
     readonly code: string,
     message: string,
+    readonly details: Record<string, unknown> = {},
   ) {
     super(message);
   }
 }
 
 const ROOT = "/api/v1";
+
+interface Refusal {
+  code?: string;
+  message?: string;
+  details?: Record<string, unknown>;
+}
 
 /** Send one request and return its JSON; `body` makes it a write. */
 export async function request<T>(
@@ -35,11 +42,12 @@ export async function request<T>(
   if (response.status === 204) return undefined as T;
   const answer: unknown = await response.json().catch(() => null);
   if (!response.ok) {
-    const error = (answer as { error?: { code?: string; message?: string } } | null)?.error;
+    const error = (answer as { error?: Refusal } | null)?.error;
     throw new ApiError(
       response.status,
       error?.code ?? "error",
       error?.message ?? response.statusText,
+      error?.details,
     );
   }
   return answer as T;

@@ -82,6 +82,8 @@ export interface Case {
   late: boolean;
   presses: number;
   cancelled_ms: number | null;
+  /** An alarm's value fell back. */
+  cleared_ms: number | null;
   taken_by: string | null;
   taken_ms: number | null;
   closed_by: string | null;
@@ -90,6 +92,8 @@ export interface Case {
   device_name: string;
   area_code: string | null;
   wearer: string | null;
+  /** What opened it: the clock and place of `opened_at_ms`; null: overtaken by a later press. */
+  first_event: DeviceEvent | null;
   last_event: DeviceEvent | null;
 }
 

@@ -2,12 +2,12 @@
 
 import type { Feature, FeatureCollection } from "geojson";
 
-import type { Device } from "../api/types";
+import type { Case, Device } from "../api/types";
 import { flagsOf, type Flag } from "../devices/truth";
+import { placeOf } from "../sos/press";
 import type { TrackPoint } from "../state/view";
-import { COLOUR } from "./style";
-
-type Look = keyof typeof COLOUR;
+import { pictureName } from "./markers";
+import { COLOUR, type Look } from "./style";
 
 const LOOKS: readonly [Flag, Look][] = [
   ["sos", "sos"],
@@ -48,19 +48,37 @@ export function deviceFeatures(scene: Scene): FeatureCollection {
       scene.staleAfterS,
     );
     const look = lookOf(flags);
+    const stale = flags.includes("stale") || flags.includes("offline");
     features.push({
       type: "Feature",
       geometry: { type: "Point", coordinates: at },
       properties: {
         id: device.id,
         name: device.wearer ?? device.name,
+        kind: device.kind,
         look,
         colour: COLOUR[look],
-        stale: flags.includes("stale") || flags.includes("offline"),
+        icon: pictureName(look, stale),
+        stale,
         selected: device.id === scene.selected,
         // Urgent ones are drawn last, on top of everything.
         rank: LOOKS.length - LOOKS.findIndex(([, name]) => name === look),
       },
+    });
+  }
+  return { type: "FeatureCollection", features };
+}
+
+/** Where each open SOS was pressed, if its terminal knew: perhaps not where its wearer is now. */
+export function pressFeatures(cases: Iterable<Case>): FeatureCollection {
+  const features: Feature[] = [];
+  for (const row of cases) {
+    const place = row.kind === "sos" ? placeOf(row) : null;
+    if (place === null) continue;
+    features.push({
+      type: "Feature",
+      geometry: { type: "Point", coordinates: [place.lon, place.lat] },
+      properties: { case: row.id },
     });
   }
   return { type: "FeatureCollection", features };

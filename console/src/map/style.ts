@@ -22,6 +22,11 @@ export const COLOUR = {
   ok: "#1f6f54",
 } as const;
 
+export type Look = keyof typeof COLOUR;
+
+/** The layers that a click finds a device in. */
+export const DEVICE_LAYERS = ["terminal", "sensor"] as const;
+
 export function mapStyle(): StyleSpecification {
   return {
     version: 8,
@@ -31,6 +36,7 @@ export function mapStyle(): StyleSpecification {
       devices: { type: "geojson", data: EMPTY, promoteId: "id" },
       track: { type: "geojson", data: EMPTY },
       cursor: { type: "geojson", data: EMPTY },
+      presses: { type: "geojson", data: EMPTY },
     },
     layers: [
       { id: "ground", type: "background", paint: { "background-color": "#eef1ec" } },
@@ -51,7 +57,14 @@ export function mapStyle(): StyleSpecification {
         type: "symbol",
         source: "names",
         minzoom: NAMES_FROM_ZOOM,
-        layout: { "text-field": ["get", "name"], "text-size": 12, "text-font": FONT },
+        // Above the village's middle, where its sensor nodes stand.
+        layout: {
+          "text-field": ["get", "name"],
+          "text-size": 12,
+          "text-font": FONT,
+          "text-anchor": "bottom",
+          "text-offset": [0, -1.2],
+        },
         paint: { "text-color": "#52605a", "text-halo-color": "#eef1ec", "text-halo-width": 1.5 },
       },
       {
@@ -79,9 +92,24 @@ export function mapStyle(): StyleSpecification {
         },
       },
       {
-        id: "device",
+        id: "sensor",
+        type: "symbol",
+        source: "devices",
+        filter: ["==", ["get", "kind"], "sensor_node"],
+        layout: {
+          "icon-image": ["get", "icon"],
+          "icon-size": ["case", ["get", "selected"], 1.4, 1],
+          // Nothing may hide a marker, whatever stands beside it.
+          "icon-allow-overlap": true,
+          "icon-ignore-placement": true,
+          "symbol-sort-key": ["get", "rank"],
+        },
+      },
+      {
+        id: "terminal",
         type: "circle",
         source: "devices",
+        filter: ["==", ["get", "kind"], "terminal"],
         layout: { "circle-sort-key": ["get", "rank"] },
         paint: {
           "circle-radius": ["case", ["get", "selected"], 10, 7],
@@ -90,6 +118,17 @@ export function mapStyle(): StyleSpecification {
           "circle-opacity": ["case", ["get", "stale"], 0.25, 1],
           "circle-stroke-color": ["case", ["get", "stale"], ["get", "colour"], "#ffffff"],
           "circle-stroke-width": 2,
+        },
+      },
+      {
+        id: "press",
+        type: "circle",
+        source: "presses",
+        paint: {
+          "circle-radius": 13,
+          "circle-opacity": 0,
+          "circle-stroke-color": COLOUR.sos,
+          "circle-stroke-width": 3,
         },
       },
       {

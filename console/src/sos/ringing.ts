@@ -6,12 +6,14 @@ import { useI18n } from "vue-i18n";
 import { useAreaName } from "../devices/area_name";
 import { useFleet } from "../state/fleet";
 import { alarmSound } from "./alarm_sound";
+import { useCaseTitle } from "./case_text";
 import { notify } from "./notification";
 
 export function useRinging(): void {
   const { t } = useI18n();
   const fleet = useFleet();
   const areaName = useAreaName();
+  const caseTitle = useCaseTitle();
   const waiting = computed(() => fleet.openCases.filter((row) => row.status === "reported"));
 
   onMounted(() => alarmSound.probe());
@@ -25,7 +27,7 @@ export function useRinging(): void {
       if (known.has(`${row.id}/${row.presses}`)) continue;
       alarmSound.chime();
       notify(
-        t("notify.title", { name: row.wearer ?? row.device_name }),
+        t("notify.title", { case: caseTitle(row), name: row.wearer ?? row.device_name }),
         t("notify.body", { village: areaName(row.area_code) }),
         `case-${row.id}`,
       );

@@ -111,9 +111,9 @@ export const useFleet = defineStore("fleet", () => {
     const device = devices.get(delta.device);
     if (device === undefined) return;
     if (delta.kind === "position") {
-      // A late batch must not move a marker backwards; the server holds the same rule.
-      if (device.position === null || delta.at_ms >= device.position.at_ms)
-        device.position = delta;
+      // Which position is the newest is decided where the device's own count is known, in the
+      // store and by its rule on the server. Its time does not say: clocks are put right.
+      device.position = delta;
     } else if (delta.kind === "state") {
       device.online = delta.online;
       device.received_ms = delta.received_ms;
