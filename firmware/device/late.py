@@ -13,7 +13,7 @@ def forget(*names) -> None:
             delattr(package, leaf)
 
 
-def make_once(kind, *arguments):
+def make_once(kind, *arguments):  # noqa: ANN201 - of the class, which cannot be said here
     """Return the only object that a class of ours will have; its constructor's memory is free."""
     made = kind(*arguments)
     del kind.__init__

@@ -11,7 +11,7 @@ from device.late import forget, make_once
 GC_THRESHOLD_BYTES = 16_384
 
 
-def put_together(board, folder: str, station_kind):
+def put_together(board, folder: str, station_kind):  # noqa: ANN201 - a Station
     """Return a device, ready to run.
 
     Args:

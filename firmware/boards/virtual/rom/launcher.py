@@ -39,9 +39,8 @@ def _attach(folder: str) -> None:
 
 def _run(name: str) -> None:
     with open(name) as file:
-        code = compile(
-            file.read(), name, "exec"
-        )  # Not held: on the chip nothing holds the source.
+        code = compile(file.read(), name, "exec")
+    # The text is not held any more, as on the chip.
     exec(code, {"__name__": "__main__"})  # noqa: S102 - that is booting
 
 
