@@ -1,4 +1,5 @@
-"""`python -m bench`: every bench in turn; `python -m bench NAME [ARGUMENT...]`: one of them.
+"""`python -m bench`: every bench in turn; `python -m bench NAME...`: some of them;
+`python -m bench NAME ARGUMENT...`: one with arguments of its own.
 
 `python -m bench soak` runs the long ones: a million mutated frames, ten thousand power cuts, the
 whole district. Each bench is a program of its own with a time bound, `python -m bench.NAME`, and
@@ -98,6 +99,8 @@ def main(arguments: list[str]) -> int:
     if name not in known:
         print(f"no bench {name!r}; there are {', '.join(known)}", file=sys.stderr)
         return 2
+    if rest and all(other in known for other in rest):
+        return run_all("some", tuple(known[each] for each in arguments))
     result = run(known[name]._replace(arguments=tuple(rest), minutes=24 * 60))
     return "failed" in result
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ BATCHES = (
     "SELECT device.id, epoch, seq, substr(record, 11, 1)"
     " FROM {stream} JOIN device ON device.no = device_no"
 )
+WHERE = ("stored", "lost", "not_arrived", "named_as_dropped", "held_by_terminals_away")
 
 
 class Key(NamedTuple):
@@ -32,10 +33,11 @@ class Key(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """Everything that the stores hold: batches and events, and what devices said they dropped."""
+    """What the stores hold: batches and events, what devices dropped, how far receipts go."""
 
     batches: list[tuple[Key, int]]
     dropped: dict[tuple[str, int], list[tuple[str, int, int]]]  # (device, epoch): ranges.
+    receipted: dict[tuple[str, str, int], tuple[int, list[tuple[int, int]]]]
 
     def is_dropped(self, key: Key) -> bool:
         """Tell whether a device named this record as dropped."""
@@ -43,6 +45,11 @@ class Stored(NamedTuple):
             stream == key.stream and first <= key.seq < first + count
             for stream, first, count in self.dropped.get((key.device, key.epoch), ())
         )
+
+    def is_receipted(self, key: Key) -> bool:
+        """Tell whether the cursor covers it: its terminal may forget it, or has done so."""
+        upto, above = self.receipted.get(key[:3], (0, []))
+        return key.seq <= upto or any(first <= key.seq <= last for first, last in above)
 
 
 def sealed(home: Path, until_ms: int | None = None) -> dict[Key, int]:
@@ -78,7 +85,13 @@ def stored(home: Path) -> Stored:
             dropped[device, epoch].append((body["stream"], body["first"], body["count"]))
     for device, epoch, seq in _rows(registry, "SELECT device, epoch, seq FROM result"):
         batches.append((Key(device, "result", epoch, seq), 1))
-    return Stored(batches, dropped)
+    receipted = {
+        (device, stream, epoch): (upto, json.loads(above))
+        for device, stream, epoch, upto, above in _rows(
+            registry, "SELECT device, stream, epoch, upto, above FROM cursor"
+        )
+    }
+    return Stored(batches, dropped, receipted)
 
 
 def _rows(path: Path, query: str) -> Iterator[Any]:
@@ -94,23 +107,33 @@ def compare(
 ) -> dict[str, int]:
     """Count records.
 
+    What is missing in the stores is lost when a receipt covers it; without one its terminal still
+    has it, and it has not arrived yet, or its terminal is away.
+
     Args:
         due: Sealed so early that they must have arrived.
         seen: Everything that was sealed, read after the stores.
         there: The stores.
-        reachable: Devices that were connected; what others sealed is in their journals.
+        reachable: Devices that are connected.
     """
     held = dict(there.batches)
-    missing = {key: count for key, count in due.items() if held.get(key) != count}
-    dropped = {key for key in missing if there.is_dropped(key)}
-    away = {key for key in missing if key.device not in reachable} - dropped
+    records = Counter(stored=sum(due.values()))
+    for key, count in due.items():
+        if held.get(key) == count:
+            continue
+        records["stored"] -= count
+        if there.is_dropped(key):
+            records["named_as_dropped"] += count
+        elif there.is_receipted(key):
+            records["lost"] += count
+        elif key.device in reachable:
+            records["not_arrived"] += count
+        else:
+            records["held_by_terminals_away"] += count
     return {
         "sealed": sum(due.values()),
-        "stored": sum(due.values()) - sum(missing.values()),
-        "lost": sum(missing[key] for key in missing.keys() - dropped - away),
+        **{name: records[name] for name in WHERE},
         "doubled": _doubled(there),
-        "named_as_dropped": sum(missing[key] for key in dropped),
-        "held_by_terminals_away": sum(missing[key] for key in away),
         "stored_and_never_sealed": sum(n for key, n in there.batches if key not in seen),
     }
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 STARTING_MAX = 100
 LOOK_S = 0.2
 STALLED_S = 120  # No further device came for so long: this is where it ends.
+CONNECT_S_MAX = 1_500  # 14,360 devices at 30 a second take 480.
 LOOKED_AT_MAX = 500
 
 
@@ -61,6 +62,8 @@ def connect_all(installation: Installation, fleet: VirtualFleet, names: list[str
             most, moved_s = up, now_s
         if now_s - moved_s > STALLED_S:
             raise Ended(f"{up} are online and none came in {STALLED_S} s: {_why(home, fleet)}")
+        if now_s - begun_s > CONNECT_S_MAX:
+            raise Ended(f"{up} are online after {CONNECT_S_MAX} s: {_why(home, fleet)}")
         if short := shortage(home):
             raise Ended(f"{short} with {up} online")
         if full := _broker_is_full(installation):
