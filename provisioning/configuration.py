@@ -25,6 +25,7 @@ class DeviceConfig:
         device_kind: terminal | sensor_node.
         networks: (ssid, password) in the order in which they are tried; password "" is open.
         duty: Whether a new terminal starts on duty.
+        return_s: Over how many seconds devices spread their return to a broker that was lost.
         sensors: Of a sensor node: {name: {"threshold", "hysteresis", "period_s", ...}}.
     """
 
@@ -34,6 +35,7 @@ class DeviceConfig:
     device_kind: str = "terminal"
     networks: tuple[tuple[str, str], ...] = ()
     duty: bool = False
+    return_s: int = 25
     sensors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -60,6 +62,7 @@ class DeviceConfig:
             "device_kind": self.device_kind,
             "networks": [list(network) for network in self.networks],
             "duty": self.duty,
+            "return_s": self.return_s,
             "sensors": self.sensors,
         }
         return json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()

@@ -10,11 +10,13 @@ _NUMBERS = (
     ("batch_fixes", 12, 1, 60),
     ("batch_s", 60, 1, 600),
     ("state_s", 600, 10, 86_400),
+    ("return_s", 25, 0, 300),
 )
 PERIOD_S = (10, 1, 3_600)
 
 Settings = namedtuple(
-    "Settings", ("sos_hold_ms", "batch_fixes", "batch_s", "state_s", "duty", "silent", "sensors")
+    "Settings",
+    ("sos_hold_ms", "batch_fixes", "batch_s", "state_s", "return_s", "duty", "silent", "sensors"),
 )
 Sensor = namedtuple("Sensor", ("name", "period_s", "threshold", "hysteresis", "below"))
 

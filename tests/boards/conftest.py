@@ -57,7 +57,7 @@ def fixture_make(tmp_path: Path, stub: Application) -> Callable[..., Control]:
             device_folder(tmp_path, device_id),
             identity=authority.issue_device(device_id),
             ca_der=authority.devices_ca_der,
-            config=DeviceConfig("127.0.0.1", port, "localhost"),
+            config=DeviceConfig("127.0.0.1", port, "localhost", return_s=0),
             rig=rig or Rig(),
             application=stub,
         )

@@ -45,6 +45,7 @@ def run_link(micropython, keys, tmp_path):
                 "broker_host": "127.0.0.1",
                 "broker_port": port,
                 "broker_name": broker_name,
+                "return_s": 0,
             },
         }
         path = tmp_path / "board.json"

@@ -37,6 +37,7 @@ def node(micropython, keys, broker, tmp_path):
                 "broker_host": "127.0.0.1",
                 "broker_port": broker.port,
                 "broker_name": BROKER_NAME,
+                "return_s": 0,
                 "device_kind": "sensor_node",
                 "sensors": sensors,
             },

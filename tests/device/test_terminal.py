@@ -52,6 +52,7 @@ class Terminal:
                 "broker_name": BROKER_NAME,
                 "device_kind": "terminal",
                 "sos_hold_ms": 100,
+                "return_s": 0,
             },
         }
 

@@ -20,6 +20,7 @@ HEARD_GAP_MS = 290_000  # And after this long without a word of the broker's.
 URGENT_GAP_MS = 15_000  # While an SOS is open a dead connection must show soon.
 ANSWER_MS = 10_000  # For PINGRESP, and for PUBACK before the first repetition.
 REPEATS_MAX = 3  # Unanswered repetitions of one PUBLISH before the connection counts as dead.
+RETURN_S = 25  # As wire_protocol.configure has it.
 OPEN_MS = 45_000  # Network (20 s), name, TCP, TLS on a slow chip, CONNACK, SUBACK: all together.
 OUTBOX_MAX = 4  # Posted and not yet written; short, so that an SOS overtakes all but these.
 FLYING_MAX = 8  # QoS 1 messages without their PUBACK.
@@ -49,7 +50,8 @@ class Link:
         self._board = board
         self._owner = owner
         self._prefix = "xh/1/" + board.device_id
-        self._backoff = make_once(Backoff, random.randrange)
+        return_s = board.config.get("return_s", RETURN_S)
+        self._backoff = make_once(Backoff, random.randrange, return_s)
         self._urgent = False
         self._wire = make_once(Wire, board.uptime_ms)
         self._outbox = []
@@ -115,7 +117,8 @@ class Link:
         while True:
             beat()
             lived_ms = await self._live(beat)
-            wait_ms = self._backoff.after(lived_ms, self._urgent)
+            network = self._board.network_is_up()
+            wait_ms = self._backoff.after(lived_ms, self._urgent, network)
             beat()
             self._hurry.clear()
             try:

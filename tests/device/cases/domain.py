@@ -209,7 +209,7 @@ def case_backoff_doubles_to_its_end_with_half_of_it_chance():
     backoff = Backoff(lambda n: n - 1)
     waits = [backoff.after(0, False) for _ in range(10)]
     assert waits[:4] == [1000, 2000, 4000, 8000]
-    assert waits[-1] == 120_000
+    assert waits[-1] == 60_000
     backoff = Backoff(lambda _n: 0)
     assert [backoff.after(0, False) for _ in range(3)] == [500, 1000, 2000]
 
@@ -219,6 +219,21 @@ def case_backoff_counts_a_kick_right_after_connack():
     waits = [backoff.after(STABLE_MS - 1, False) for _ in range(5)]
     assert waits == [1000, 2000, 4000, 8000, 16_000]
     assert backoff.after(STABLE_MS, False) == 1000
+
+
+def case_backoff_spreads_the_return_of_those_whose_broker_was_lost():
+    latest, soonest = Backoff(lambda n: n - 1, 25), Backoff(lambda _n: 0, 25)
+    assert latest.after(STABLE_MS, False, True) == 24_999
+    assert soonest.after(STABLE_MS, False, True) == 0
+    # Still away: not all at once either, and soon enough.
+    assert [latest.after(0, False, True) for _ in range(4)] == [12_500, 25_000, 50_000, 60_000]
+    assert soonest.after(0, False, True) == 6_250
+    assert latest.after(STABLE_MS, False, True) == 24_999
+
+
+def case_backoff_does_not_spread_an_sos_or_a_lost_network():
+    assert Backoff(lambda n: n - 1, 25).after(STABLE_MS, True, True) == 1000
+    assert Backoff(lambda n: n - 1, 25).after(STABLE_MS, False, False) == 1000
 
 
 def case_backoff_is_short_while_an_sos_is_open():
