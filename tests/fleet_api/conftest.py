@@ -12,7 +12,7 @@ from provisioning.authority import Authority
 from storage.registry.models import Audit
 from storage.registry.session import Registry, migrate, open_registry
 from storage.telemetry.interface import Telemetry
-from tests.fleet_api.broker import Broker
+from tests.fleet_api.broker import Broker, Producer
 from tests.fleet_api.district import District
 from tests.fleet_api.server import ApiProcess, ApiThread
 from tests.fleet_api.telemetry import open_store
@@ -77,6 +77,24 @@ def start_api(home, registry_url) -> Iterator:
     yield start
     for process in started:
         process.kill()
+
+
+@pytest.fixture
+def gateway(broker) -> Iterator[Producer]:
+    """A gateway that speaks on the bus."""
+    producer = Producer(broker)
+    yield producer
+    producer.close()
+
+
+@pytest.fixture
+def server(home, registry_url, broker, district) -> Iterator[ApiThread]:
+    """One API in this process over the district, which hears the bus."""
+    settings = Settings(home=home, registry_url=registry_url, api_port=0, broker_port=broker.port)
+    thread = ApiThread(settings, district.tokens)
+    thread.wait_for_bus()
+    yield thread
+    thread.stop()
 
 
 @pytest.fixture

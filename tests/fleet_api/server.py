@@ -87,7 +87,7 @@ class ApiProcess:
 
 
 class ApiThread:
-    """The same server inside of the test's process: quick to start, for REST."""
+    """The same server inside of the test's process: ready at once, where nobody kills it."""
 
     def __init__(self, settings: Settings, tokens: dict[str, str]) -> None:
         self._tokens = tokens
@@ -108,6 +108,9 @@ class ApiThread:
 
     def as_user(self, name: str) -> "Browser":
         return self.browser(self._tokens[name])
+
+    def wait_for_bus(self, seconds: float = 10.0) -> None:
+        wait_until(lambda: self.parts.hub.bus_up, seconds)
 
     def stop(self) -> None:
         self.server.should_exit = True

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from tests.fleet_api.district import EPOCH, now_ms
 from tests.fleet_api.live.watching import position, viewing, wait_for_status
 from tests.fleet_api.telemetry import Walk, fix
@@ -78,7 +80,7 @@ def test_a_delta_of_another_version_costs_a_snapshot_and_nothing_else(server, di
         assert view.snapshot()["seq"] == 0
         gateway.publish({"kind": "weather", "rain": True}, position("t-east-1", now_ms()))
         assert view.wait_for("position")["device"] == "t-east-1"
-    assert server.process.poll() is None
+    assert server.browser().get("/healthz").json()["status"] == "ok"
 
 
 def test_a_gap_on_the_bus_brings_a_snapshot(server, district, gateway):
@@ -146,13 +148,14 @@ def test_a_browser_that_stops_reading_blocks_nobody_and_catches_up(server, distr
         asleep.wait_for("position", seconds=30, at_ms=last + 1)
 
 
-def test_with_the_telemetry_store_away_an_sos_shows_as_ever(
-    start_api, broker, district, home, gateway
-):
+@pytest.fixture
+def store_away(home):
     (home / "telemetry.sqlite").mkdir()
-    api = start_api("1", broker)
-    api.wait_for_bus()
-    with viewing(api, district) as view:
+
+
+@pytest.mark.usefixtures("store_away")
+def test_with_the_telemetry_store_away_an_sos_shows_as_ever(server, district, home, gateway):
+    with viewing(server, district) as view:
         assert view.snapshot()["telemetry"] is False
         stored = district.press()
         begin = time.monotonic()
@@ -162,7 +165,7 @@ def test_with_the_telemetry_store_away_an_sos_shows_as_ever(
         # What the bus brings is remembered: the next view sees where everybody is.
         gateway.publish(position("t-east-1", now_ms()))
         view.wait_for("position")
-        with viewing(api, district) as other:
+        with viewing(server, district) as other:
             devices = {device["id"]: device for device in other.snapshot()["devices"]}
             assert devices["t-east-1"]["position"]["lat_e6"] == 25_040_123
         (home / "telemetry.sqlite").rmdir()

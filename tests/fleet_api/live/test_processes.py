@@ -2,9 +2,20 @@
 
 import time
 
+import pytest
+
 from tests.fleet_api.broker import Producer
 from tests.fleet_api.district import EAST
 from tests.fleet_api.live.watching import viewing, wait_until_quiet
+
+
+@pytest.fixture
+def server(start_api, broker, district):
+    """A process of its own: it is killed, and shares nothing with the other one."""
+    del district
+    process = start_api("1", broker)
+    process.wait_for_bus()
+    return process
 
 
 def test_two_processes_show_the_same_case(server, start_api, broker, district):
