@@ -40,11 +40,12 @@ class Account:
         """Tell whether nothing more will come."""
         return self.held == 0 if self.sealed is None else not self.missing()
 
-    def problems(self, fed: set[Fix] | None, pulls: int = 0) -> list[str]:
+    def problems(self, fed: set[Fix] | None, since_s: int = 0, pulls: int = 0) -> list[str]:
         """Return what breaks the promise, in words; nothing is well.
 
         Args:
-            fed: What the receiver said; None when nobody knows.
+            fed: What the receiver said since the run began; None when nobody knows.
+            since_s: When that was; a bench board has older fixes in the stores.
             pulls: How often the battery was pulled: each time the board may die between a
                 record's last byte in the flash and telling that it is there.
         """
@@ -62,7 +63,7 @@ class Account:
         found += self._holes()
         if fed is not None:
             found += [f"fix {fix} was never said by the receiver"
-                      for fix in self.fixes if fix not in fed]  # fmt: skip
+                      for fix in self.fixes if fix[0] >= since_s and fix not in fed]  # fmt: skip
         return found
 
     def _holes(self) -> list[str]:

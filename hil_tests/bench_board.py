@@ -25,6 +25,7 @@ CHIP_START_S = 946_684_800  # 2000-01-01: where an ESP32 begins when the power c
 _SCREEN = "screen: "
 _STRAP_S = 0.5  # GPIO0 is read some milliseconds after the power has risen.
 _DISCHARGE_S = 1.0  # Capacitors on a devkit carry it on for half a second.
+_BOOT_WAIT_S = 20.0  # An ESP32 takes 7 s.
 _SILENT_BOOT_S = 8.0  # A sensor node has no screen whose first line tells that it runs.
 _BUILD = "print(open('/app/build.json').read())"
 _SET_CLOCK = (
@@ -83,6 +84,7 @@ class BenchBoard(Board):
             self._flash(self._parts(flashing))
         self.power(on=False)
         self.power(on=True)
+        self._wait_for_boot()
         try:
             build = json.loads(self._console.ask(_BUILD))
         except ValueError as error:
@@ -164,9 +166,11 @@ class BenchBoard(Board):
         """Return the screens that a board without a display prints."""
         found: list[tuple[str, Any]] = []
         for line in self._console.lines():
-            if line.startswith(_SCREEN):
+            # A prompt without a line end may stand before it.
+            _, marked, lines = line.partition(_SCREEN)
+            if marked:
                 self._shown = True
-                found.append(("screen", line.removeprefix(_SCREEN).split(" | ")))
+                found.append(("screen", lines.split(" | ")))
         return found
 
     def sealed(self) -> dict[Key, int] | None:
@@ -180,6 +184,13 @@ class BenchBoard(Board):
         self._console.close()
         if self._receiver is not None:
             self._receiver.close()
+
+    def _wait_for_boot(self) -> None:
+        """Leave the board alone while it boots; whatever it is then, the prompt is tried."""
+        deadline_s = time.monotonic() + _BOOT_WAIT_S
+        while not self.is_running() and time.monotonic() < deadline_s:
+            self.look()
+            time.sleep(0.1)
 
     def _move(self, wire: Wire | None, what: str, *, closed: bool) -> None:
         if wire is None:

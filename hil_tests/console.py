@@ -8,10 +8,10 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import serial
-from mpremote.transport import TransportError
+from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 
 from hil_tests.errors import RigError
@@ -19,9 +19,10 @@ from hil_tests.errors import RigError
 LINES_MAX = 1_000
 _LINE_BYTES_MAX = 4_096
 _READ_WAIT_S = 0.1
+_ANSWER_WAIT_S = 10.0
 _REOPEN_S = 0.5
 _PROMPT = b">>> "
-_PROMPT_WAIT_S, _PROMPT_TRIES = 3.0, 5
+_PROMPT_WAIT_S, _PROMPT_TRIES = 2.0, 10
 
 
 class Console:
@@ -70,38 +71,54 @@ class Console:
         Raises:
             RigError: The board does not come to its prompt, or the code failed.
         """
-        with self._lock:
-            transport = self._transport
-            if transport is None:
-                raise RigError(f"console {self._port} is closed")
-            try:
-                self._interrupt(transport)
-                transport.enter_raw_repl(soft_reset=False)
-                said: bytes = transport.exec(code)
-                transport.exit_raw_repl()
-            except (TransportError, OSError, serial.SerialException) as error:
-                raise RigError(f"console {self._port}: {error}") from error
-        return said.decode(errors="replace")
+
+        def work(transport: SerialTransport) -> bytes:
+            said: bytes = transport.exec(code)
+            transport.exit_raw_repl()
+            return said
+
+        return self._at_prompt(work).decode(errors="replace")
 
     def order(self, code: str) -> None:
         """Run code in the raw REPL that never comes back, such as a reset."""
-        with self._lock:
-            transport = self._transport
-            if transport is None:
-                raise RigError(f"console {self._port} is closed")
-            try:
-                self._interrupt(transport)
-                transport.enter_raw_repl(soft_reset=False)
-                transport.exec_raw_no_follow(code)
-                transport.in_raw_repl = False
-            except (TransportError, OSError, serial.SerialException) as error:
-                raise RigError(f"console {self._port}: {error}") from error
+
+        def work(transport: SerialTransport) -> bytes:
+            transport.exec_raw_no_follow(code)
+            transport.in_raw_repl = False
+            return b""
+
+        self._at_prompt(work)
 
     def close(self) -> None:
         """Let go for good."""
         self._stopping.set()
         self._thread.join()
         self._close()
+
+    def _at_prompt(self, work: Callable[[SerialTransport], bytes]) -> bytes:
+        """Do something at the board's raw prompt.
+
+        Again when the way there fails: Ctrl-C inside a block device written in Python ends in a
+        panic and a reset.
+        """
+        with self._lock:
+            for last in (False, False, True):
+                transport = self._transport
+                if transport is None:
+                    raise RigError(f"console {self._port} is closed")
+                try:
+                    self._interrupt(transport)
+                    # mpremote reads as if it could wait for ever.
+                    transport.serial.timeout = _ANSWER_WAIT_S
+                    transport.enter_raw_repl(soft_reset=False)
+                    return work(transport)
+                except (TransportError, OSError, serial.SerialException) as error:
+                    # What the board's own code says is an answer.
+                    if last or isinstance(error, TransportExecError):
+                        raise RigError(f"console {self._port}: {error}") from error
+                finally:
+                    transport.serial.timeout = _READ_WAIT_S
+        raise AssertionError("the last try raises")
 
     def _interrupt(self, transport: SerialTransport) -> None:
         """Press Ctrl-C until there is a prompt: a busy application takes its time."""

@@ -20,6 +20,7 @@ class ReceiverFeed:
 
     Attributes:
         fed: Every position that was said.
+        since_s: Unix time of its first word.
     """
 
     def __init__(self, trace: Trace, seed: int, say: Callable[[bytes], None]) -> None:
@@ -27,7 +28,7 @@ class ReceiverFeed:
         self._trace, self._say = trace, say
         self._mode = trace.mode
         self._random = random.Random(seed)
-        self._began_s = int(time.time())
+        self._began_s = self.since_s = int(time.time())
         self._stopping = threading.Event()
         self._log = trace.log.read_bytes().splitlines(keepends=True) if trace.log else []
         self._thread = threading.Thread(target=self._run, name="receiver", daemon=True)

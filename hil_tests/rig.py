@@ -9,7 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from hil_tests.board import Board
 from hil_tests.errors import NotOnThisRigError
 from hil_tests.fault_proxy import FaultNetwork
 from hil_tests.place import Place
@@ -23,6 +22,7 @@ from provisioning.fleet import VirtualFleet
 
 if TYPE_CHECKING:
     from hil_tests.bench_board import Bench
+    from hil_tests.board import Board
 
 
 class OpenRig:

@@ -14,6 +14,7 @@ from hil_tests.scenario_file import START, Action, Expectation, Scenario
 from hil_tests.watch import ROWS, Watch
 
 LOOK_S = 0.05
+PUSH_S = 0.1  # Longer than a contact bounces.
 REST_WAIT_S = 90.0
 # Records of QoS 0 that a dying gateway took with it go again with the next connection: soon
 # when it is asked for, ten minutes later otherwise.
@@ -57,9 +58,10 @@ class Play:
         receiver = ReceiverFeed(scenario.trace, scenario.seed, place.board.say)
         try:
             place.strategy.reach(scenario.start)
+            self._set_duty()
             receiver.begin()
             self._began_s = time.monotonic()
-            watch = Watch(place)
+            watch = Watch(place, self._now_s)
             judged = self._play(watch, receiver)
             problems = self._rest(watch, receiver)
             self._count(watch, judged)
@@ -74,8 +76,8 @@ class Play:
         waiting = list(scenario.actions)
         self._happened[START] = 0.0
         while True:
+            watch.poll()
             now_s = self._now_s()
-            watch.poll(now_s)
             for row in judged:
                 if not row.decided:
                     self._judge(row, watch, now_s)
@@ -181,10 +183,24 @@ class Play:
         if not account.wait_until_at_rest(*where, wait_s=HURRY_AFTER_S):
             place.line.hang_up()
             account.wait_until_at_rest(*where, wait_s=REST_WAIT_S)
-        watch.poll(self._now_s())
+        watch.poll()
         found = account.look(*where)
         fed = None if scenario.trace.log else receiver.fed
-        return found.problems(fed, place.cuts)
+        return found.problems(fed, receiver.since_s, place.cuts)
+
+    def _set_duty(self) -> None:
+        """A board that was used before is on duty or off, as it was left."""
+        place, wanted = self.place, self.scenario.duty
+        if self.scenario.device != "terminal" or not place.screen:
+            return
+        if place.reads("ON DUTY") != wanted:
+            self._push_duty()
+            place.wait("the wearer reads the duty", lambda: place.reads("ON DUTY") == wanted)
+
+    def _push_duty(self) -> None:
+        self.place.board.press("duty")
+        time.sleep(PUSH_S)
+        self.place.board.release("duty")
 
     def _end_duty(self, receiver: ReceiverFeed) -> None:
         """Close the case and end the duty, so that the last fixes are sealed and no more come."""
@@ -195,8 +211,7 @@ class Play:
             place.servers.step_case(place.device, "close")
             place.wait("the wearer reads of no SOS", lambda: not place.reads("SOS"))
         if place.reads("ON DUTY"):
-            place.board.press("duty")
-            place.board.release("duty")
+            self._push_duty()
             place.wait("the wearer reads off duty", lambda: place.reads("off duty"))
 
     def _state(self) -> dict[str, Any]:

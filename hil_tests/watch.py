@@ -41,17 +41,18 @@ class Watch:
     """Looks at a place; `poll` takes in what is new.
 
     Attributes:
+        now_s: Tells the seconds since the timeline began.
         seen: Everything, oldest first.
         levels: What the board shows and the gateway believes now.
     """
 
     place: Place
+    now_s: Callable[[], float]
     seen: list[Seen] = field(default_factory=list)
     levels: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         servers, device = self.place.servers, self.place.device
-        self._now_s = 0.0
         self._version: tuple[int, int] | None = None
         self._first_boot = self._boot()
         self._rows = {
@@ -63,11 +64,11 @@ class Watch:
         self._first_fixes = len(servers.fixes(device))
         self.place.listen(self._level)
         self._level("screen", self.place.screen)
-        self.poll(0.0)
+        self.poll()
 
-    def poll(self, now_s: float) -> None:
-        """Look at everything, `now_s` after the start of the timeline."""
-        self._now_s = now_s
+    def poll(self) -> None:
+        """Look at everything."""
+        now_s = self.now_s()
         self.place.look()
         servers, device = self.place.servers, self.place.device
         version = servers.version()
@@ -141,7 +142,7 @@ class Watch:
     def _level(self, kind: str, value: Any) -> None:
         if self.levels.get(kind) != value:
             self.levels[kind] = value
-            self.seen.append(Seen(self._now_s, kind, value))
+            self.seen.append(Seen(self.now_s(), kind, value))
 
     def _boot(self) -> int:
         state = self.place.servers.state(self.place.device)
