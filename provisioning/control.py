@@ -54,9 +54,9 @@ class Control:
         """Set the battery's voltage, mV."""
         self._ask(do="battery", mv=mv)
 
-    def link(self, *, up: bool) -> None:
-        """Give or take the network; taking it cuts what is connected."""
-        self._ask(do="link", up=up)
+    def link(self, *, up: bool, bearer: str = "wifi") -> None:
+        """Give or take the Wi-Fi or the modem's cell; taking what is used cuts the connection."""
+        self._ask(do="link", up=up, bearer=bearer)
 
     def receiver(self, mode: str) -> None:
         """Choose what the GNSS receiver sees: fix, no_fix or silent."""

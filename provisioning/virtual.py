@@ -90,6 +90,8 @@ class Rig:
         slice_bytes: Its bytes arrive in random pieces up to this long.
         witness: Note presses, positions, screens and sealed records in witness.jsonl, for a test
             to compare; or only those named: input, fed, screen, sealed, link, receiver, sensor.
+        modem: It also has a modem, for where there is no Wi-Fi.
+        radio: UDP port of its radio to neighbours, and those of who hears it; None: it has none.
     """
 
     receiver: Walk | Gpx | Log | Feed | None = None
@@ -99,6 +101,8 @@ class Rig:
     period_s: int = 1
     slice_bytes: int = 64
     witness: bool | Sequence[str] = False
+    modem: bool = False
+    radio: tuple[int, Sequence[int]] | None = None
 
 
 def device_folder(home: Path, device_id: str) -> Path:
@@ -191,6 +195,8 @@ def _write_rig(folder: Path, rig: Rig) -> None:
         "battery_mv": rig.battery_mv,
         "link_up": rig.link_up,
         "witness": rig.witness,
+        "modem": rig.modem,
+        "radio": rig.radio,
         "receiver": None,
     }
     if rig.receiver is not None:

@@ -10,6 +10,7 @@ import time
 import flash
 import machine
 import tls
+from chip.bearers import Bearers
 from chip.identity import Identity
 from chip.uptime import Uptime
 
@@ -49,7 +50,8 @@ class Board(Identity):
         super().__init__()
         self._uptime = Uptime()
         self.journal_state, self.journal_lost = flash.journal, flash.journal_lost
-        self._wifi = Wifi(self.device_id, self.config.get("networks", ()))
+        wifi = Wifi(self.device_id, self.config.get("networks", ()))
+        self._bearers = Bearers(wifi, self._modem(), self.uptime_ms)
         # Behind the Wi-Fi, which cannot do without its own.
         self._held = _hold_for_tls()
         self._light = Signal(machine.Pin(pins.LIGHT, machine.Pin.OUT, value=0))
@@ -119,6 +121,17 @@ class Board(Identity):
         else:
             print("screen:", " | ".join(lines))
 
+    def _modem(self) -> object:
+        apn = self.config.get("apn")
+        if not apn:
+            return None
+        from board.modem import Modem
+
+        uart = machine.UART(
+            pins.MODEM_UART, pins.MODEM_BAUD, rx=pins.MODEM_RX, tx=pins.MODEM_TX, rxbuf=1024
+        )
+        return Modem(uart, apn)
+
     def status(self, name: str, value) -> None:
         """Nobody asks on a real board; the virtual one shows it."""
 
@@ -128,15 +141,15 @@ class Board(Identity):
         flash.settle()
         while self._held:
             self._held.pop().close()
-        await self._wifi.up()
+        await self._bearers.up()
 
     def network_is_up(self) -> bool:
         """Tell whether there is a network now."""
-        return self._wifi.is_up()
+        return self._bearers.is_up()
 
     def rssi_dbm(self) -> int | None:
         """Signal strength, or None without a network."""
-        return self._wifi.rssi_dbm()
+        return self._bearers.rssi_dbm()
 
     def uptime_ms(self) -> int:
         """Milliseconds since the start."""

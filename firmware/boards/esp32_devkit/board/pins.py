@@ -9,6 +9,7 @@ LIGHT = 2  # The devkit's own blue LED.
 VIBRATION = 25
 BUZZER = 33
 RECEIVER_UART, RECEIVER_RX, RECEIVER_TX, RECEIVER_BAUD = 2, 16, 17, 9600
+MODEM_UART, MODEM_RX, MODEM_TX, MODEM_BAUD = 1, 18, 19, 115_200
 SCREEN_SCL, SCREEN_SDA = 22, 21
 BATTERY = 34
 BATTERY_DIVIDER = 2  # Two equal resistors: the converter sees half of the voltage.

@@ -50,6 +50,10 @@ class Wifi:
         """Tell whether there is an address now."""
         return self._station.isconnected()
 
+    def down(self) -> None:
+        """Leave the network."""
+        self._station.disconnect()
+
     def rssi_dbm(self) -> int | None:
         """Strength of the access point, or None without one."""
         if not self._station.isconnected():

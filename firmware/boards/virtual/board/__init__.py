@@ -11,9 +11,11 @@ import time
 import flash
 import machine
 import rig
+from chip.bearers import Bearers
 from chip.identity import Identity
 from chip.uptime import Uptime
 
+from board.air import Air
 from board.control import Control
 
 _INPUTS_MAX = 32  # More than a hand can press before the application looks.
@@ -41,6 +43,11 @@ class Board(Identity):
         self._uptime = Uptime()
         self._network = sys.modules["socket"]  # The launcher's radio, with a switch.
         self.journal_state, self.journal_lost = flash.journal, flash.journal_lost
+        has_modem = rig.settings.get("modem") is True
+        self._air = {"wifi": Air(self._network, -60, 2 if has_modem else 20)}
+        if has_modem:
+            self._air["modem"] = Air(self._network, -95, 5)
+        self._bearers = Bearers(self._air["wifi"], self._air.get("modem"), self.uptime_ms)
         self.sensors = dict(rig.settings.get("sensors", {}))
         self.battery = rig.settings.get("battery_mv", 3900)
         self.shown = {"light": (), "vibrate": (), "tone": (), "screen": ()}
@@ -112,24 +119,20 @@ class Board(Identity):
     async def network_up(self) -> None:
         """Return when there is a network; raises OSError if there is none within 20 s."""
         flash.settle()  # All is loaded by now, and TLS needs memory.
-        for _ in range(20):
-            if self._network.is_up:
-                return
-            await asyncio.sleep(1)
-        raise OSError(101, "no network")
+        await self._bearers.up()
 
     def network_is_up(self) -> bool:
         """Tell whether there is a network now."""
-        return self._network.is_up
+        return self._bearers.is_up()
 
-    def switch_network(self, up: bool) -> None:
-        """Take the access point away, or give it back."""
+    def switch_network(self, up: bool, bearer: str = "wifi") -> None:
+        """Take the access point away, or give it back; or the modem's cell."""
         rig.witness("link", up)
-        self._network.switch(up)
+        self._air[bearer].switch(up)
 
     def rssi_dbm(self) -> int | None:
         """Signal strength, or None without a network."""
-        return -60 if self._network.is_up else None
+        return self._bearers.rssi_dbm()
 
     # Time and power.
 

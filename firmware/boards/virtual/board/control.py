@@ -122,7 +122,7 @@ class Control:
         self._board.receiver.set_mode(asked["mode"])
 
     def _link(self, asked: dict) -> None:
-        self._board.switch_network(asked["up"] is True)
+        self._board.switch_network(asked["up"] is True, asked.get("bearer", "wifi"))
 
     def _clock(self, asked: dict) -> None:
         self._board.set_rtc(int(asked["unix_s"]))
