@@ -12,10 +12,14 @@ from tests.wire_protocol.interpreters import REPOSITORY
 SCRIPT = REPOSITORY / "tests" / "boards" / "scripts" / "dial.py"
 BOARD = REPOSITORY / "firmware" / "boards" / "esp32_devkit" / "board"
 GOOD = {
-    "AT": "OK", "ATE0": "OK", "AT+CPIN?": "+CPIN: READY\r\n\r\nOK",
-    "AT+CEREG?": "+CEREG: 0,5\r\nOK", "AT+CSQ": "+CSQ: 20,99\r\nOK", 'AT+CGDCONT=1,"IP","internet"': "OK",
+    "AT": "OK",
+    "ATE0": "OK",
+    "AT+CPIN?": "+CPIN: READY\r\n\r\nOK",
+    "AT+CEREG?": "+CEREG: 0,5\r\nOK",
+    "AT+CSQ": "+CSQ: 20,99\r\nOK",
+    'AT+CGDCONT=1,"IP","internet"': "OK",
     "ATD*99#": "CONNECT 150000000",
-}  # fmt: skip
+}
 
 
 class FakeModem:
