@@ -10,7 +10,7 @@ import os
 
 from device.adapters import segments as files
 from device.adapters.segments import END, FIRST, NEXT, SEGMENT_BYTES, SIZE
-from device.errors import JournalFault
+from device.errors import JournalFault, JournalFull
 from device.late import forget
 
 SEGMENTS_MAX = 44  # Of the partition's 64 blocks; the rest is littlefs's own and `Kept`'s.
@@ -21,6 +21,7 @@ SINGLES_MAX = 64  # Receipted ones above the lowest: four windows of what may be
 
 _MAY_TAKE_ALL = "sx"
 _ENOSPC = 28
+_READS_MAX = 3  # Of one entry, before it counts as bad.
 _TRIES_MAX = 4  # Of one append on a file system that is fuller than our count says.
 
 
@@ -119,18 +120,20 @@ class Journal:
         """Return (seq, count, record) of a family's first record from `seq` on that waits."""
         stream = files.STREAM_OF[family]
         seq = max(seq, self._floor[stream])
+        tries = 0
         while True:
             found = files.find(
                 self._folder, family, self._index[family], seq, self._singles[stream]
             )
             if found is None:
                 return None
-            with open(files.path(self._folder, family, found[3]), "rb") as file:
-                file.seek(found[4])
-                entry = files.read_entry(file)
+            entry = self._read(family, found)
             if entry is not None:
                 return entry
-            self._bury(stream, found)
+            tries += 1
+            if tries == _READS_MAX:
+                self._bury(stream, found)
+                tries = 0
 
     def is_held(self, stream: str, seq: int) -> bool:
         """Say whether the record with this first seq was made and waits for its receipt."""
@@ -151,17 +154,25 @@ class Journal:
         floor = self._floor[stream] = self.low(stream)
         for seq in [s for s in mine if s < floor]:
             del mine[seq]
-        for family in files.FAMILIES[stream]:
-            self._tidy(family, floor, behind)
+        try:
+            for family in files.FAMILIES[stream]:
+                self._tidy(family, floor, behind)
+        except OSError:
+            # A flash that fails frees no room, and that is all: what was receipted is.
+            self._kept.fault = True
 
     def lost(self) -> list:
         """Return what no record has named as dropped yet: [stream, first, count, kinds]."""
         return self._lost
 
-    def lost_named(self) -> None:
-        """Forget those ranges: sealed records name them now."""
-        self._lost = []
-        self._keep_lost()
+    def named(self, stream: str, first: int, count: int) -> None:
+        """Forget a range of those, or its beginning: a sealed record names it now."""
+        for row in self._lost:
+            if row[0] == stream and row[1] == first:
+                row[1] += count
+                row[2] -= count
+        self._lost = [row for row in self._lost if row[2] > 0]
+        self._keep_lost("")
 
     def _new_segment(self, family: str, seq: int) -> None:
         """Begin the family's next file; it exists, empty, when this returns."""
@@ -184,8 +195,8 @@ class Journal:
             written = True
         finally:
             if not written:
-                # Part of it may be there: nothing is ever appended behind it.
-                segment[SIZE] = SEGMENT_BYTES
+                # Part of it may be there: nothing is ever appended behind it, or read from there.
+                segment[END], segment[SIZE] = segment[SIZE], SEGMENT_BYTES
 
     def _make_room(self, family: str) -> None:
         limit = self._segments_max - (0 if family in _MAY_TAKE_ALL else RESERVED)
@@ -194,38 +205,63 @@ class Journal:
 
     def _give_up(self) -> None:
         """Drop the oldest segment of the first family that has one to spare."""
-        from device.adapters.journal_drop import choose, name_segment, remove_oldest
+        from device.adapters.journal_drop import choose, name_segment
 
         try:
             family = choose(self._index)
             stream = files.STREAM_OF[family]
-            self.dropped += name_segment(
+            count, lost = name_segment(
                 self._folder,
                 self._index,
                 family,
                 self._floor[stream],
                 (self._singles[stream], self._lost),
             )
-            self._keep_lost()
-            remove_oldest(self._folder, self._index, family)
-            self._low.pop(stream, None)
         finally:
             forget("device.adapters.journal_drop")
+        before, self._lost = self._lost, lost
+        self.dropped += count
+        # Named first and removed after that, which the next start does if the power goes between.
+        if not self._keep_lost(files.name(family, self._index[family][0])):
+            self._lost = before
+            self.dropped -= count
+            raise JournalFault("what is given up cannot be kept")
+        self._low.pop(stream, None)
+        self._remove_oldest(family)
 
     def _bury(self, stream: str, found: tuple) -> None:
         """An entry went bad in the flash: it and what follows in its segment are lost."""
-        from device.adapters.journal_drop import name_lost
+        from device.adapters.journal_drop import name_bad
 
         segment = found[3]
-        count = max(1, segment[NEXT] - found[0])
-        self.dropped += name_lost(self._lost, stream, found[0], count, None)
+        try:
+            count, lost = name_bad(
+                self._folder, self._index, found, (self._singles[stream], self._lost)
+            )
+            before, self._lost = self._lost, lost
+            # A flash that takes nothing any more may be well after a restart, and they with it.
+            if self._keep_lost(""):
+                self.dropped += count
+            else:
+                self._lost = before
+        except JournalFull:
+            pass  # Too many ranges wait for a connection: the next start finds this one again.
         forget("device.adapters.journal_drop")
-        self._keep_lost()
         segment[SIZE], segment[END] = SEGMENT_BYTES, found[4]
         self._low.pop(stream, None)
 
-    def _keep_lost(self) -> None:
-        self._kept.save("lost", (self.dropped, self._lost))
+    def _keep_lost(self, going: str) -> bool:
+        return self._kept.save("lost", (self.dropped, self._lost, going))
+
+    def _read(self, family: str, found: tuple) -> tuple | None:
+        """Return the entry that was found; None if it went bad, or the flash cannot be read."""
+        try:
+            with open(files.path(self._folder, family, found[3]), "rb") as file:
+                file.seek(found[4])
+                entry = files.read_entry(file)
+        except OSError:
+            return None
+        return entry if entry and entry[0] == found[0] else None
 
     def _tidy(self, family: str, floor: int, behind: int) -> None:
         """Remove what is receipted, but for the newest, whose end says which seq is next."""

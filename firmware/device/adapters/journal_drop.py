@@ -1,9 +1,8 @@
 """What a full journal gives up, and how it is named; loaded when it happens, then dropped."""
 
 import json
-import os
 
-from device.adapters.segments import FIRST, STREAM_OF, find, path, read_entry
+from device.adapters.segments import FAMILIES, FIRST, NEXT, STREAM_OF, find, path, read_entry
 from device.errors import JournalFull
 
 # Ranges not yet said in a record; contiguous ones are one. As many as `Kept` holds in a file.
@@ -35,7 +34,7 @@ def choose(index: dict) -> str:
     raise JournalFull("nothing left to give up")
 
 
-def name_segment(folder: str, index: dict, family: str, floor: int, journal: tuple) -> int:
+def name_segment(folder: str, index: dict, family: str, floor: int, journal: tuple) -> tuple:
     """Name what waits in a family's oldest segment as lost.
 
     Args:
@@ -43,30 +42,64 @@ def name_segment(folder: str, index: dict, family: str, floor: int, journal: tup
         index: Family -> segments.
         family: One that `choose` returned.
         floor: Everything below is receipted.
-        journal: (singles of the stream, ranges to be named).
+        journal: (singles of the stream, ranges to be named); neither is changed.
 
     Returns:
-        How many records.
+        (how many records, the ranges to be named then).
     """
     singles, lost = journal
+    lost = [row[:3] + [row[3][:]] for row in lost]
     segment = index[family][0]
     seq, count = max(segment[FIRST], floor), 0
     while True:
         found = find(folder, family, [segment], seq, singles)
         if found is None:
-            return count
-        kind = _kind(folder, found) if family == "e" else None
+            return count, lost
+        kind = None
+        if family == "e":
+            record = _record(folder, found)
+            kind = record.get("kind")
+            if kind == "dropped":
+                # The ranges of those that are dropped themselves must be named again.
+                name_lost(lost, record["stream"], record["first"], record["count"], None)
         count += name_lost(lost, STREAM_OF[family], found[0], found[1], kind)
         seq = found[0] + found[1]
 
 
-def remove_oldest(folder: str, index: dict, family: str) -> None:
-    """Remove a family's oldest segment."""
-    os.remove(path(folder, family, index[family].pop(0)))
+def name_bad(folder: str, index: dict, found: tuple, journal: tuple) -> tuple:
+    """Name what cannot be read any more as lost: from what was found bad to its segment's end.
+
+    Args:
+        folder: Of the journal.
+        index: Family -> segments.
+        found: As `find` returned it.
+        journal: As for `name_segment`.
+
+    Returns:
+        As `name_segment`.
+    """
+    singles, lost = journal
+    lost = [row[:3] + [row[3][:]] for row in lost]
+    seq, _, family, segment, _ = found
+    stream, count = STREAM_OF[family], 0
+    while seq < max(segment[NEXT], found[0] + 1):
+        here = seq in singles
+        for other in FAMILIES[stream].replace(family, ""):
+            # Seqs between are those of the stream's other family, which is well.
+            beside = find(folder, other, index[other], seq, {})
+            here = here or (beside is not None and beside[0] == seq)
+        if not here:
+            count += name_lost(lost, stream, seq, 1, None)
+        seq += 1
+    return count, lost
 
 
-def _kind(folder: str, found: tuple) -> str | None:
-    with open(path(folder, found[2], found[3]), "rb") as file:
-        file.seek(found[4])
-        entry = read_entry(file)
-    return json.loads(entry[2])["kind"] if entry else None
+def _record(folder: str, found: tuple) -> dict:
+    """Return what an event says; nothing if it cannot be read."""
+    try:
+        with open(path(folder, found[2], found[3]), "rb") as file:
+            file.seek(found[4])
+            entry = read_entry(file)
+    except OSError:
+        return {}
+    return json.loads(entry[2]) if entry else {}

@@ -75,7 +75,7 @@ class RamJournal:
         """Nothing: what is forgotten here is counted, and `low` says it to the gateway."""
         return []
 
-    def lost_named(self) -> None:
+    def named(self, stream: str, first: int, count: int) -> None:
         """Nothing to do."""
 
     def _give_up(self) -> None:

@@ -10,6 +10,7 @@ import struct
 
 SEGMENT_BYTES = 4096  # One block of the flash.
 HEADER_BYTES = 12
+RECORD_BYTES_MAX, COUNT_MAX = 1200, 60
 FIRST, NEXT, SIZE, END = 0, 1, 2, 3
 
 # Stream -> families. SOS records lie in segments of their own, and are of the stream `event`.
@@ -22,7 +23,12 @@ _HEADER = "<HBBII"
 
 def path(folder: str, family: str, segment: list) -> str:
     """Return where a segment is: its family and the seq that came next when it was made."""
-    return "{}/{}{:08x}".format(folder, family, segment[FIRST])
+    return folder + "/" + name(family, segment)
+
+
+def name(family: str, segment: list) -> str:
+    """Return the file name of a segment."""
+    return "{}{:08x}".format(family, segment[FIRST])
 
 
 def pack_entry(seq: int, count: int, record: bytes) -> bytes:
@@ -46,6 +52,9 @@ def read_entry(file) -> tuple | None:
 def find(folder: str, family: str, segments: list, seq: int, singles: dict) -> tuple | None:
     """Return (seq, count, family, segment, offset) of the first entry from `seq` on.
 
+    Where the flash cannot be read, or holds what cannot be there, that is what was found: the
+    first seq that may lie there, and an offset at which no entry with this seq can be read.
+
     Args:
         folder: Of the journal.
         family: Whose segments they are.
@@ -56,20 +65,36 @@ def find(folder: str, family: str, segments: list, seq: int, singles: dict) -> t
     for segment in segments:
         if segment[NEXT] <= seq:
             continue
-        offset = 0
-        with open(path(folder, family, segment), "rb") as file:
-            while offset < segment[END]:
-                head = file.read(HEADER_BYTES)
-                if len(head) < HEADER_BYTES:
-                    break
-                size, count, _, first, _ = struct.unpack(_HEADER, head)
-                if first >= segment[NEXT]:
-                    break
-                if first >= seq and first not in singles:
-                    return first, count, family, segment, offset
-                offset += HEADER_BYTES + size
-                file.seek(offset)
+        offset, here = 0, segment[FIRST]
+        try:
+            with open(path(folder, family, segment), "rb") as file:
+                while offset < segment[END] and here < segment[NEXT]:
+                    head = file.read(HEADER_BYTES)
+                    size, count, first = read_head(head, family, here)
+                    if len(head) < HEADER_BYTES or first == segment[NEXT]:
+                        break
+                    if not size or first > segment[NEXT]:
+                        return max(here, seq), 1, family, segment, offset
+                    if first >= seq and first not in singles:
+                        return first, count, family, segment, offset
+                    offset += HEADER_BYTES + size
+                    here = first + count
+                    file.seek(offset)
+        except OSError:
+            return max(here, seq), 1, family, segment, offset
     return None
+
+
+def read_head(head: bytes, family: str, here: int) -> tuple:
+    """Return (size, count, seq) of an entry's head; size 0 if it cannot be behind seq `here`."""
+    if len(head) < HEADER_BYTES:
+        return 0, 0, 0
+    size, count, _, first, _ = struct.unpack(_HEADER, head)
+    gap = len(FAMILIES[STREAM_OF[family]]) > 1  # Filled by the stream's other family.
+    fits = first == here or (gap and first > here)
+    if not (fits and 0 < size <= RECORD_BYTES_MAX and 0 < count <= COUNT_MAX):
+        size = 0
+    return size, count, first
 
 
 def _check_sum(head: bytes, record: bytes) -> int:

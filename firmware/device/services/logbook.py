@@ -73,16 +73,15 @@ class Logbook:
 
     def name_lost(self) -> None:
         """Seal as records what the journal had to drop: it is awaited somewhere."""
-        rows = self.journal.lost()
-        if not rows:
-            return
-        for stream, first, count, kinds in rows:
+        # Read anew for each: sealing one may drop more, even add to the range just sealed.
+        while self.journal.lost():
+            stream, first, count, kinds = self.journal.lost()[0]
             fields = {"stream": stream, "first": first, "count": count}
             if kinds:
                 fields["kinds"] = kinds
             if self.event("dropped", fields) is None:
                 return
-        self.journal.lost_named()
+            self.journal.named(stream, first, count)
 
     def message(self, family: str, stream: str, seq: int) -> tuple | None:
         """Return (seq, count, message to publish) of the first record from seq on that waits."""
