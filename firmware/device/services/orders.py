@@ -1,13 +1,19 @@
-"""Commands that take time: a message that must be read, a position that must be found.
+"""Commands, each run once: the ledger of those that came, and those that wait for their answer.
 
-They wait here for their answer until their deadline; `told` takes them in.
+Both are one file, written before a command runs: the power may go anywhere, and each command that
+came is answered, once. What is about to be answered is kept with the seq of its result before that
+is sealed, so that the next start knows whether it was.
 """
 
+import binascii
+
 WAITING_MAX = 4  # More are refused as busy.
+LEDGER_MAX = 64  # Ids remembered; the gateway repeats a command until its result, not after it.
+_ID_BYTES = 8
 
 
 class Orders:
-    """What a device has accepted and not yet answered.
+    """What a device has taken, and not yet answered.
 
     Attributes:
         waiting: Command id -> uptime in ms at which it expires.
@@ -18,16 +24,38 @@ class Orders:
         self._clock = clock
         self._logbook = logbook
         self.waiting = {}
-        # What waited when the power went is not known any more, and that is the answer.
-        for command in kept.load("waiting", []):
-            logbook.result(command, "failed", "restarted")
-        self.keep()
+        ledger, rows = kept.load("orders", ("", {}))
+        self._ledger = binascii.unhexlify(ledger)
+        # What waited when the power went is not known any more, and that is the answer. What
+        # `changes` answers, because it restarts the device on purpose, is its own.
+        changes = kept.load("changes") or (None, None, None)
+        own = [changes[1] and changes[1][0], changes[2] and changes[2][1]]
+        for command in rows:
+            if command in own:
+                continue
+            if rows[command] == 0:
+                self.waiting[command] = 0
+            elif rows[command] >= logbook.journal.next_seq("result"):
+                logbook.result(command, "failed", "restarted")
+        for command in list(self.waiting):
+            self.finish(command, "failed", "restarted")
+
+    def is_known(self, command: str) -> bool:
+        """Say whether this command came before."""
+        key, ledger = binascii.unhexlify(command), self._ledger
+        return any(ledger[i : i + _ID_BYTES] == key for i in range(0, len(ledger), _ID_BYTES))
+
+    def take(self, command: str, left_s: int) -> bool:
+        """Write a new command down; False if the flash refuses: then it may not be run."""
+        self._ledger = (self._ledger + binascii.unhexlify(command))[-LEDGER_MAX * _ID_BYTES :]
+        self.waiting[command] = self._clock.uptime_ms() + left_s * 1000
+        return self._keep({})
 
     def finish(self, command: str, status: str, reason: str = "", data=None) -> None:
         """Answer a command that waited."""
         if self.waiting.pop(command, None) is not None:
+            self._keep({command: self._logbook.journal.next_seq("result")})
             self._logbook.result(command, status, reason, data)
-            self.keep()
 
     def expire(self) -> list:
         """Answer what waited too long; returns the ids."""
@@ -37,6 +65,7 @@ class Orders:
             self.finish(command, "expired", "time to live")
         return late
 
-    def keep(self) -> None:
-        """Write down which commands wait."""
-        self._kept.save("waiting", list(self.waiting))
+    def _keep(self, rows: dict) -> bool:
+        for command in self.waiting:
+            rows[command] = 0
+        return self._kept.save("orders", (binascii.hexlify(self._ledger).decode(), rows))

@@ -4,15 +4,11 @@ Loaded when something comes, then dropped. A command's id is in the ledger in fl
 run; one that is there already is not run again: its result is in the journal or was receipted.
 """
 
-import binascii
-
 from device.services.orders import WAITING_MAX
 from wire_protocol import clock as quality
 from wire_protocol import lean_told
 
-LEDGER_MAX = 64  # Ids remembered; the gateway repeats a command until its result, not after it.
 MUTE_TTL_S = 60
-_ID_BYTES = 8
 
 
 def take(station, topic: str, payload: bytes) -> None:
@@ -38,23 +34,17 @@ def take(station, topic: str, payload: bytes) -> None:
 
 def _run(station, command: str, kind: str, body: dict | None, left_s: int) -> None:
     orders = station.orders
-    key = binascii.unhexlify(command)
-    ledger = binascii.unhexlify(station.kept.load("ledger", ""))
-    if any(ledger[i : i + _ID_BYTES] == key for i in range(0, len(ledger), _ID_BYTES)):
+    if orders.is_known(command):
         return
-    ledger = (ledger + key)[-LEDGER_MAX * _ID_BYTES :]
     answer = _refusal(orders, body, left_s)
-    if not station.kept.save("ledger", binascii.hexlify(ledger).decode()):
+    if not orders.take(command, left_s):
         answer = ("refused", "ledger cannot be written", None)
     if answer is None:
-        orders.waiting[command] = station.clock.uptime_ms() + left_s * 1000
         answer = station.kind.order(kind, body, command)
-        if answer is None:
-            station.logbook.result(command, "accepted")
-            orders.keep()
-            return
-        orders.waiting.pop(command, None)
-    station.logbook.result(command, *answer)
+    if answer is None:
+        station.logbook.result(command, "accepted")
+    else:
+        orders.finish(command, *answer)
 
 
 def _refusal(orders, body: dict | None, left_s: int) -> tuple | None:
