@@ -6,6 +6,7 @@
 import json
 
 from wire_protocol import (
+    blocks,
     clock,
     columns,
     frames,
@@ -32,6 +33,7 @@ _PARSERS = {
     "mute": messages.parse_mute,
     "event": records.unwrap,
     "result": records.unwrap,
+    "block_request": blocks.parse_request,
 }
 # A name that only this kind of message has, for frames that come without a topic.
 _TELLING = (
@@ -71,6 +73,8 @@ def explain(topic: str | None, payload: bytes) -> str:
         lines.extend(_binary(kind, payload))
     elif kind in _PARSERS:
         lines.extend(_json(kind, payload))
+    elif kind == "block":
+        lines.extend(_piece(payload))
     else:
         lines.append("its content is not described here · 此处不解释其内容")
         lines.append(_hex(payload))
@@ -161,6 +165,19 @@ def _readings(batch: readings_decode.ReadingBatch) -> list[str]:
         what = f"{name} {words.SENSORS[name]} = {row.value} {sensors.unit(name)}"
         lines.append(f"{seq}  {_time(row.at_ms, batch.clock)}  {what}")
     return lines
+
+
+def _piece(payload: bytes) -> list[str]:
+    try:
+        piece = blocks.parse_piece(payload)
+    except WireError as error:
+        return [_bad(error), _hex(payload)]
+    block = "manifest 清单" if piece.block == blocks.MANIFEST else f"block 块 {piece.block}"
+    head = f"release 版本 {piece.release}, {block}"
+    if not piece.pieces:
+        reason = bytes(piece.data).decode(errors="replace")
+        return [f"{head}: refused 被拒绝: {reason}"]
+    return [f"{head}, piece 片 {piece.piece} of 共 {piece.pieces}", _hex(piece.data)]
 
 
 def _json(kind: str, payload: bytes) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-from wire_protocol import frames, readings, relay, topics, track
+from wire_protocol import blocks, frames, readings, relay, topics, track
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "asyncapi.yaml"
 BINARY = {
@@ -24,6 +24,7 @@ BINARY = {
         frames.open_envelope(payload)[1]
     ),
     "application/vnd.xunhu.relay": relay.parse_header,
+    "application/vnd.xunhu.block": blocks.parse_piece,
 }
 
 

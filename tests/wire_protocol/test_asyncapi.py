@@ -9,11 +9,11 @@ import pytest
 
 from tests.wire_protocol import asyncapi, run_vectors
 from tests.wire_protocol.interpreters import VECTORS
-from wire_protocol import frames, messages, readings, records, sensors, topics, track
+from wire_protocol import blocks, frames, messages, readings, records, sensors, topics, track
 from wire_protocol.errors import WireError
 
 AT = 1_767_225_600_000
-RESERVED = {"block_request", "voice", "block"}
+RESERVED = {"voice"}
 FIX = track.Fix(AT, 30_274_085, 120_155_070, 118, 320, 4)
 COMMON = {"epoch": 7, "seq": 31, "at": AT, "clock": "gnss", "uptime_s": 500, "boot": 3}
 STATE = next(
@@ -57,6 +57,10 @@ def made():
         yield "down/sos_status", messages.make_sos_status(7, 31, status, "王芳", AT)
     yield "down/sos_status", messages.make_sos_status(7, 31, "help", "王芳", AT, 850)
     yield "down/watch", messages.make_watch(300)
+    yield "up/block_request", blocks.make_request("virtual", 0, blocks.MANIFEST, 15)
+    yield "up/block_request", blocks.make_request("virtual", 7, 27, 1)
+    yield "down/block", blocks.make_piece(7, 27, 3, bytes(blocks.BLOCK_BYTES))
+    yield "down/block", blocks.make_refusal(0, blocks.MANIFEST, "no application for virtual")
     yield "down/mute", messages.make_mute("00ff" * 4, "smoke", 0)
 
 
