@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ from provisioning import fleet
 from provisioning.application import FIRMWARE, boards, build_application, source_modules
 from provisioning.authority import DeviceIdentity
 from provisioning.configuration import DeviceConfig
+from provisioning.partitions import partition
 from provisioning.virtual import Feed, Rig, device_folder, make_virtual_device
 from tests.device.device_rig import BROKER_NAME, Broker, Keys, Listener
 from tests.wire_protocol.interpreters import micropythons
@@ -51,7 +53,7 @@ def main() -> int:
         rom_bytes = rom_share(program, folder)
         free = {
             kind: free_heap(program, folder, kind, HEAP_BYTES + rom_bytes)
-            for kind in ("terminal", "sensor_node")
+            for kind in ("terminal", "sensor_node", "rescue")
         }
         modules = heap_by_module(program, folder)
     sizes = {
@@ -97,25 +99,31 @@ def rom_share(program: str, folder: Path) -> int:
 
 
 def free_heap(program: str, folder: Path, kind: str, heap_bytes: int) -> int:
-    """Return the free heap that a device of a kind says with its link up."""
+    """Return the free heap that a device of a kind says with its link up.
+
+    `rescue` is a terminal whose application is gone.
+    """
     place = folder / kind
     (place / "keys").mkdir(parents=True)
     keys = Keys(place / "keys")
     broker = Broker(keys, place)
     broker.start()
-    device_id = f"{kind[0]}-0001"
+    device_id = "s-0001" if kind == "sensor_node" else "t-0001"
     certificate, key = keys.issue(device_id, device_id)
     config = DeviceConfig(
         broker_host="127.0.0.1",
         broker_port=broker.port,
         broker_name=BROKER_NAME,
-        device_kind=kind,
+        device_kind="sensor_node" if kind == "sensor_node" else "terminal",
         duty=True,
         sensors=SENSORS if kind == "sensor_node" else {},
     )
     device = flash(
         place, device_id, config, DeviceIdentity(certificate, key, bytes(32)), keys.ca_der
     )
+    if kind == "rescue":
+        with (device / "flash.bin").open("r+b") as file:
+            os.pwrite(file.fileno(), b"\xff" * 4096, partition("app_a").address)
     listener = Listener(broker.plain_port)
     options = ("-X", f"heapsize={heap_bytes}")
     try:

@@ -1,4 +1,4 @@
-"""How many boots failed one after the other, and which part runs now; loaded for the moment.
+"""All of the boot code that is needed for a moment only: which part runs, and what if it ends.
 
 Kept as numbers in NVS, which survives everything but a cable and writes safely: `boots` is -1
 after a start that went well, else how many failed in a row. A start that went well and ends with
@@ -7,13 +7,20 @@ application once, whatever was wrong; `lost` says that the rescue agent had to m
 anew. The agent keeps its own here: `release`, the newest that was installed, and `sos`,
 `sos_epoch`, `sos_first`.
 
-Nothing here raises: a device whose NVS cannot be written boots all the same.
+A device whose NVS cannot be written boots all the same. If the rescue agent fails itself, the
+application gets a trial, so that a device which has either of them never only starts again and
+again.
 """
+
+import sys
 
 import machine
 from esp32 import NVS
 
 FAILED_MAX = 3
+_FLASH_BLOCK_BYTES = 4096
+_FORMAT_BLOCKS, _FORMAT_BYTES = 2, 256
+_BLOCK_COUNT = 4  # Request of MicroPython's block device protocol.
 # The power came, or the device slept: how the run before ended says nothing about its code.
 _NO_FAULT = (machine.PWRON_RESET, machine.DEEPSLEEP_RESET)
 
@@ -38,6 +45,55 @@ def begin(flash) -> str:
         if flash.journal == "failed":
             return "journal"
     return ""
+
+
+def run_rescue(reason: str) -> None:
+    """Run the rescue agent; returns when it has failed, too."""
+    print("main: rescue, because of:", reason)
+    try:
+        _find_rescue()
+        from rescue.start import run
+
+        run(reason)
+    except Exception as error:  # noqa: BLE001 - nothing is left to raise it to
+        sys.print_exception(error)
+    keep(("trial", 1))
+
+
+def write_down(error: Exception) -> None:
+    """Keep why the application ended, beside the crashes of its tasks."""
+    sys.print_exception(error)
+    try:
+        _find_rescue()
+        from rescue.last_words import keep
+
+        keep("main", error)
+    except Exception as fault:  # noqa: BLE001 - what cannot be kept was printed
+        print("main: not kept:", fault)
+
+
+def _find_rescue() -> None:
+    """Let nothing be found but the rescue agent and boot code: the application may be broken."""
+    sys.path[:] = [".frozen", "/"]
+    import packed
+
+    sys.path.append(packed.mount())
+
+
+def is_unused(partition) -> bool:
+    """Tell whether no journal ever was here: blank, or a format that was cut short.
+
+    A format writes the beginning of the first two blocks and nothing else; the first file of a
+    journal goes beyond that.
+    """
+    buffer = bytearray(_FLASH_BLOCK_BYTES)
+    for number in range(partition.ioctl(_BLOCK_COUNT, 0)):
+        partition.readblocks(number, buffer)
+        written = memoryview(buffer)[_FORMAT_BYTES if number < _FORMAT_BLOCKS else 0 :]
+        # Zeros: never written, in the sparse file that plays a flash.
+        if bytes(written).strip(b"\xff\0"):
+            return False
+    return True
 
 
 def number(key: str) -> int:

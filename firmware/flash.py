@@ -22,7 +22,6 @@ _PAGES_MAX = 8  # Measured: 56 reads of flash for a whole start; 171 with 4, 2,2
 # of heap, what stays comes to lie between, no room for a few KB in one piece is left, and the heap
 # doubles at the cost of the network.
 _COLLECT_BYTES = 4096
-_FORMAT_BLOCKS, _FORMAT_BYTES = 2, 256
 _BLOCK_COUNT, _BLOCK_SIZE = 4, 5  # Requests of MicroPython's block device protocol.
 
 _view = None
@@ -146,7 +145,7 @@ def _mount_journal() -> None:
             vfs.mount(_journal_system(partition), "/journal")
             journal = "kept"
         except OSError as error:
-            if not _is_unused(partition):
+            if not boots().is_unused(partition):
                 print("boot: journal cannot be mounted, left as it is:", error)
                 return
             print("boot: journal was blank, formatted")
@@ -167,19 +166,3 @@ def _find(label: str) -> Partition:
     if not found:
         raise OSError(19, "no partition " + label)  # ENODEV
     return found[0]
-
-
-def _is_unused(partition) -> bool:
-    """Tell whether no journal ever was here: blank, or a format that was cut short.
-
-    A format writes the beginning of the first two blocks and nothing else; the first file of a
-    journal goes beyond that.
-    """
-    buffer = bytearray(_FLASH_BLOCK_BYTES)
-    for number in range(partition.ioctl(_BLOCK_COUNT, 0)):
-        partition.readblocks(number, buffer)
-        written = memoryview(buffer)[_FORMAT_BYTES if number < _FORMAT_BLOCKS else 0 :]
-        # Zeros: never written, in the sparse file that plays a flash.
-        if bytes(written).strip(b"\xff\0"):
-            return False
-    return True

@@ -34,7 +34,10 @@ _ROOTS = {"device.start": {"run"}, "board": {"open_board"}}
 # And of the rescue agent, in `vfs`.
 _RESCUE_ROOTS = {
     "rescue.last_words": {"keep"}, "rescue.start": {"run"}, "board": {"open_board"},
+    "rescue.agent": {"Agent"},
 }  # fmt: skip
+# The agent is source. To compile one that is twice as long takes more than the chip's first heap.
+_RESCUE_MODULE_BYTES_MAX = 8_000
 _CHIP_NAMES = FIRMWARE / "esp32_names.json"  # module -> name -> type, or a class's members
 # Modules that every MicroPython has built in, so that their names lie in no heap.
 _EVERYWHERE = frozenset(
@@ -109,11 +112,11 @@ def link_rescue(board: str) -> Linked:
     Raises:
         ImageError: A module is missing, or does what linking cannot keep.
     """
-    return _link(board, _reached(board, _RESCUE_ROOTS), _RESCUE_ROOTS, apart=True)
+    return _link(board, _reached(board, _RESCUE_ROOTS), _RESCUE_ROOTS, _RESCUE_MODULE_BYTES_MAX)
 
 
 def _link(
-    board: str, paths: dict[str, Path], roots: dict[str, set[str]], *, apart: bool = False
+    board: str, paths: dict[str, Path], roots: dict[str, set[str]], bytes_max: int | None = None
 ) -> Linked:
     sources = {name: path.read_text() for name, path in paths.items()}
     around = [*FIRMWARE.glob("*.py"), *(FIRMWARE / "boards" / board / "rom").glob("*.py")]
@@ -126,7 +129,7 @@ def _link(
         outside,
         chip=module_names | _members(modules.values()),
         everywhere=_members(modules[name] for name in _EVERYWHERE) - module_names,
-        apart=apart,
+        bytes_max=bytes_max,
     )
 
 

@@ -40,7 +40,6 @@ class Fetch:
         self._wanted = None  # (release, block) that pieces are taken of.
         self._missing = 0
         self._size = 0
-        self._release = 0
         self._refusal = ""
         self._came = asyncio.Event()
         self._said = ""
@@ -78,7 +77,6 @@ class Fetch:
             # All pieces are full but the last one of a manifest.
             self._missing &= (1 << piece.pieces) - 1 & ~(1 << piece.piece)
             self._size = max(self._size, at + len(piece.data))
-            self._release = piece.release
         self._came.set()
 
     async def _install(self) -> None:
@@ -101,9 +99,9 @@ class Fetch:
             await asyncio.sleep_ms(0)
         if not self._is_there(target, manifest):
             raise _refused("slot is not the one of the manifest")
-        await self._agent.hand_over()
         label = target.info()[4]
         print("rescue:", fetched, "blocks fetched")
+        await self._agent.hand_over()
         # In this order: cut in between, the next start comes back here and finds all blocks.
         self._agent.leave(
             "release {} in {}".format(manifest.release, label),

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class Bundles:
-    """Which module goes where, and the merged source; `apart`: each stays by itself."""
+    """Which module goes where, and the merged source; `bytes_max`: of one bundle, about."""
 
     def __init__(
-        self, program: Program, roots: list[str], namer: Namer, *, apart: bool = False
+        self, program: Program, roots: list[str], namer: Namer, bytes_max: int | None = None
     ) -> None:
         self._program, self._namer = program, namer
         self._home = self._assign(roots)
-        if apart:
-            self._home = {name: name for name in self._home}
+        if bytes_max is not None:
+            self._home = self._split(bytes_max)
         program.freeze()
         self._final = self._name_all(set(roots))
 
@@ -82,6 +82,24 @@ class Bundles:
         missing = set(program.units) - set(home)
         for module in missing:
             del program.units[module]
+        return home
+
+    def _split(self, bytes_max: int) -> dict[str, str]:
+        """Return a home for each module so that no bundle of several is longer than that."""
+        home: dict[str, str] = {}
+        together: dict[str, list[str]] = {}
+        size: dict[str, int] = {}
+        # Each behind what it imports: so bundles never import each other, and the last one of a
+        # home has the module that gives it its name.
+        for module in self._in_order():
+            old = self._home[module]
+            length = len(ast.unparse(self._program.units[module].tree))
+            if size.get(old, 0) + length > bytes_max:
+                together[old] = []
+                size[old] = 0
+            size[old] = size.get(old, 0) + length
+            together.setdefault(old, []).append(module)
+            home |= dict.fromkeys(together[old], module)
         return home
 
     def _closure(self, root: str) -> list[str]:

@@ -36,8 +36,7 @@ def link(
     outside: str,
     chip: set[str],
     everywhere: set[str] | None = None,
-    *,
-    apart: bool = False,
+    bytes_max: int | None = None,
 ) -> Linked:
     """Link a program.
 
@@ -47,7 +46,7 @@ def link(
         outside: Source of all code that meets the program and is not part of it.
         chip: Every name that the chip's modules and their classes have.
         everywhere: Those of them that every MicroPython has: names that cost nothing.
-        apart: Every module stays by itself: a chip that compiles source has no memory for more.
+        bytes_max: About how long a bundle may be, for a chip that has to compile it.
 
     Raises:
         LinkError: The source does something that cannot be kept.
@@ -62,7 +61,7 @@ def link(
     # Constants and classes first: in a traceback nobody takes them for a function of that name.
     known = sorted((everywhere or set()) - words, key=lambda name: (name.lower() == name, name))
     namer = Namer(program, kept, known)
-    trees = Bundles(program, list(roots), namer, apart=apart).merge()
+    trees = Bundles(program, list(roots), namer, bytes_max).merge()
     namer.shorten(trees)
     short = {home: namer.module(home) for home in sorted(trees) if home not in roots}
     modules = _flatten(trees, short)
