@@ -230,7 +230,7 @@ class FakeBench:
     def _type(self):
         """Hand on what the bench typed, as its prompt can take it.
 
-        The unix port switches its terminal to and fro around every line and throws away what
+        The unix port switches its terminal back and forth around every line and throws away what
         came meanwhile; a chip's UART does not. So only Ctrl-C is passed on while it is busy, and
         it is given time after each control character.
         """
