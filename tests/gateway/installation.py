@@ -158,7 +158,7 @@ class Installation:
                 kind = "terminal" if device.startswith("t-") else "sensor_node"
                 session.add(Device(id=device, kind=kind, name=device, created_ms=0))
 
-    def start_broker(self) -> None:
+    def start_broker(self, **environment: str) -> None:
         command = broker_command(
             self.home / "broker", self.listeners, self.authority, self.broker_identity
         )
@@ -168,7 +168,9 @@ class Installation:
             arguments = list(command.arguments)
             if self._mosquitto is not None:
                 arguments[arguments.index(mosquitto_program())] = self._mosquitto
-            self.broker = subprocess.Popen(arguments, stdout=log, stderr=log)
+            self.broker = subprocess.Popen(
+                arguments, stdout=log, stderr=log, env={**os.environ, **environment}
+            )
         wait_for(self._broker_answers, START_S_MAX, f"a broker: {self.home / 'broker.log'}")
 
     def _broker_answers(self) -> bool:
