@@ -22,7 +22,7 @@ class Bearers:
         self._in_use = wifi
         self._looking = None
         self._dialling = None
-        self._refusal = None
+        self._refusal = OSError()
 
     async def up(self) -> None:
         """Return when there is a network; raises OSError after each was tried in vain."""

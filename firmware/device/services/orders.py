@@ -28,8 +28,8 @@ class Orders:
         self._ledger = binascii.unhexlify(ledger)
         # What waited when the power went is not known any more, and that is the answer. What
         # `changes` answers, because it restarts the device on purpose, is its own.
-        changes = kept.load("changes") or (None, None, None)
-        own = [changes[1] and changes[1][0], changes[2] and changes[2][1]]
+        _, trial, answer = kept.load("changes") or ({}, (), ())
+        own = [trial[0] if trial else None, answer[1] if answer else None]
         for command in rows:
             if command in own:
                 continue

@@ -5,6 +5,7 @@ is near, `await receive()` gives the next frame heard. A frame is carried unread
 and the device that sealed it can open it.
 """
 
+from device.adapters.relay_seal import Sealer
 from wire_protocol import lean, relay
 from wire_protocol.errors import WireError
 
@@ -69,7 +70,5 @@ def _carry(station, frame: bytes) -> None:
         station.carried = (heard, now)
 
 
-def _sealer(station) -> object:
-    from device.adapters.relay_seal import Sealer
-
+def _sealer(station) -> Sealer:
     return Sealer(station.board.relay_key)
