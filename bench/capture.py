@@ -10,6 +10,7 @@ headers and one acknowledgement of its own (an upper bound: some travel with an 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import select
 import socket
 import struct
@@ -21,6 +22,7 @@ ETH_P_IP = 0x0800
 HEADERS_BYTES = 52  # IPv4 20, TCP 20, and the time stamps option 12, as Linux sends them.
 # Loopback carries 64 KiB in one packet; what is longer than this would be several elsewhere.
 SEGMENT_BYTES = 1448
+TCP_FLAGS, TCP_SYN = 0x17, 0x02  # Of ACK, RST, SYN and FIN; the first packet is a SYN alone.
 _SNAP_BYTES = 65_535
 _FLUSH_S = 0.2
 
@@ -90,8 +92,10 @@ class PacketCapture:
     def __init__(self, server_port: int) -> None:
         self.port = server_port
         self.flows: dict[int, Flow] = {}
-        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_IP))
+        # Without a protocol it hears nothing yet: what is queued before the filter would stay.
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024 * 1024)
+        _only_port(self._socket, server_port)
         self._socket.bind(("lo", ETH_P_IP))
         self._socket.settimeout(_FLUSH_S)
         self._stopping = threading.Event()
@@ -103,30 +107,29 @@ class PacketCapture:
         view = memoryview(buffer)
         while not self._stopping.is_set():
             try:
-                size, address = self._socket.recvfrom_into(buffer)
+                size = self._socket.recv_into(buffer)
             except TimeoutError:
-                continue
-            # Each packet on lo is seen twice; once is enough.
-            if address[2] == socket.PACKET_OUTGOING or buffer[9] != socket.IPPROTO_TCP:
                 continue
             self._take(view[:size])
 
     def _take(self, packet: memoryview) -> None:
         ip_header = (packet[0] & 15) * 4
         source, target, sequence = struct.unpack_from(">HHI", packet, ip_header)
-        if self.port not in (source, target):
-            return
         up = target == self.port
         total = struct.unpack_from(">H", packet, 2)[0] or len(packet)
         tcp_header = (packet[ip_header + 12] >> 4) * 4
         data = bytes(packet[ip_header + tcp_header : total])
         segments = max(1, -(-len(data) // SEGMENT_BYTES))
         total += (segments - 1) * (ip_header + tcp_header)
-        flow = self.flows.setdefault(source if up else target, Flow())
-        flow.add(up, total, data, sequence)
+        client = source if up else target
+        if client not in self.flows:
+            if packet[ip_header + 13] & TCP_FLAGS != TCP_SYN:
+                return  # The end of a connection from before, such as whoever asks if it is up.
+            self.flows[client] = Flow()
+        self.flows[client].add(up, total, data, sequence)
 
     def lost(self) -> int:
-        """Packets that the kernel dropped because this program was too slow."""
+        """Packets that the kernel dropped since this was asked last: this program was too slow."""
         solpacket, packet_statistics = 263, 6
         said = self._socket.getsockopt(solpacket, packet_statistics, 8)
         return struct.unpack("II", said)[1]
@@ -135,6 +138,32 @@ class PacketCapture:
         self._stopping.set()
         self._thread.join()
         self._socket.close()
+
+
+def _only_port(capture: socket.socket, port: int) -> None:
+    """Let the kernel drop what is not TCP of this port: others talk on loopback, too.
+
+    A classic BPF program over the IP packet: (code, jump if true, jump if false, operand).
+    """
+    load_word, load_half_at_x, load_byte, load_header_x = 0x20, 0x48, 0x30, 0xB1
+    equal, end = 0x15, 0x06
+    program = (
+        (load_word, 0, 0, 0xFFFFF004),  # The kind of packet (SKF_AD_OFF + SKF_AD_PKTTYPE).
+        (equal, 7, 0, socket.PACKET_OUTGOING),  # Each on lo is seen twice; once is enough.
+        (load_byte, 0, 0, 9),
+        (equal, 0, 5, socket.IPPROTO_TCP),
+        (load_header_x, 0, 0, 0),  # X: where TCP begins, with its two ports.
+        (load_half_at_x, 0, 0, 0),
+        (equal, 3, 0, port),
+        (load_half_at_x, 0, 0, 2),
+        (equal, 1, 0, port),
+        (end, 0, 0, 0),
+        (end, 0, 0, 0xFFFFFFFF),
+    )
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
+    so_attach_filter = 26
+    wanted = struct.pack("HP", len(program), ctypes.addressof(code))
+    capture.setsockopt(socket.SOL_SOCKET, so_attach_filter, wanted)
 
 
 class ProxyCapture:

@@ -132,8 +132,8 @@ def run(options: argparse.Namespace, home: Path) -> dict[str, object]:
             report[f"{walk}, {size}"] = wire_traffic.figures(
                 traffic, len(stored), record_bytes, options.speed, MONTH
             ) | {"fed": len(terminal.fed), "aim": AIMS[size]}
-        if capture.lost():
-            sys.exit(f"the capture missed {capture.lost()} packets")
+        if lost := capture.lost():
+            sys.exit(f"the capture missed {lost} packets")
     finally:
         fleet.stop()
         capture.stop()
