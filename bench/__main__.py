@@ -78,6 +78,7 @@ BENCHES = (
         30,
         ("connected_s", "sealed", "stored", "lost", "doubled", "terminal_kb", "cpu_cores"),
     ),
+    Bench("broker_restart", 15, ("all_back_s", "most_in_a_second", "sos_stored_s")),
 )
 SOAKS = (
     Bench("wire_soak", 60, ("frames",)),
