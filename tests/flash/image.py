@@ -1,0 +1,67 @@
+"""The flash image of the simulated terminal, as provisioning composes it for any device."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+from provisioning import application
+from provisioning.application import FIRMWARE, build_application
+from provisioning.authority import Authority
+from provisioning.configuration import DeviceConfig
+from provisioning.image import device_parts
+from provisioning.partitions import FLASH_BYTES
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SIMULATOR = Path(__file__).parent / "simulator"
+DEVICE = "t-0001"
+BUILT_S = 1_780_000_000
+
+
+def compose(folder: Path) -> Path:
+    """Write `flash.bin`, 4 MB with boot code, application and identity; the journal is blank.
+
+    Beside it lies the application's source, which runs in the place of the linked one.
+    """
+    with tempfile.TemporaryDirectory() as keys:
+        authority = Authority.create(Path(keys))
+        parts = device_parts(
+            DEVICE,
+            authority.issue_device(DEVICE),
+            authority.devices_ca_der,
+            DeviceConfig("127.0.0.1", 8883, "localhost"),
+            build_application("virtual"),
+        )
+    flash = bytearray(b"\xff") * FLASH_BYTES
+    for address, content in parts.items():
+        flash[address : address + len(content)] = content
+    for path, bytecode in _bytecode().items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(bytecode)
+    (folder / "build.json").write_text(json.dumps({"version": "0.0.0-test", "built_s": BUILT_S}))
+    image = folder / "flash.bin"
+    image.write_bytes(flash)
+    return image
+
+
+def _bytecode() -> dict[str, bytes]:
+    """Return the application's modules one by one: linked they could have no other link."""
+    places = {"device": FIRMWARE, "chip": FIRMWARE / "boards", "wire_protocol": REPOSITORY}
+    sources = {}
+    for package, place in places.items():
+        for path in sorted((place / package).rglob("*.py")):
+            name = ".".join(path.relative_to(place).with_suffix("").parts)
+            sources[name.removesuffix(".__init__")] = path.read_text()
+    return application._compile(sources)
+
+
+def command(program: str, image: Path, script: str, *arguments: str) -> list[str]:
+    """Return how a script of the simulator is run on an image."""
+    return [program, "-X", "heapsize=24M", str(SIMULATOR / script), str(image), *arguments]
+
+
+def environment(image: Path) -> dict[str, str]:
+    """Return where the simulator finds its own parts, the device's and the boot code's."""
+    rom = FIRMWARE / "boards" / "virtual" / "rom"
+    return {"MICROPYPATH": f"{SIMULATOR}:{image.parent}:{rom}:.frozen"}

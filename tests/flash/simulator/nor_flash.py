@@ -1,0 +1,140 @@
+"""A NOR flash: a program lets bits fall, an erase sets a sector's; the power may go in both.
+
+Rules: only bits that are 1 fall; a program that asks for a bit to rise is an error of who asked
+(`RuleBroken`), and so is a write outside of what may be written. Both, like `PowerCut`, are no
+`Exception`, so that nothing of the code under test can take them for its own. After a cut every
+further operation raises as well, and this object stays dead: what was left open in the code under
+test cannot reach the flash of the next boot, which is another object over the same bytes.
+"""
+
+import gc
+
+SECTOR_BYTES = 4096
+
+# What a cut leaves of a program: bytes that got through; of an erase: the share of the sector.
+# `scattered`: anywhere, each bit that was to change did so or not. `unsure`: as scattered, and an
+# interrupted erase leaves bits that read differently each time, until the sector is erased again.
+CUTS = ("before", "one", "half", "all but one", "scattered", "unsure", "after")
+_EIO = 5
+
+
+class PowerCut(BaseException):
+    """The power is gone."""
+
+
+class RuleBroken(BaseException):
+    """The code under test asked for what this flash cannot do, or may never be asked."""
+
+
+class NorFlash:
+    """One power cycle of a flash.
+
+    Attributes:
+        data: What it holds; the next power cycle's flash is made of the same.
+        operations: Programs and erases begun in this power cycle.
+        erases: Sector -> erases in this power cycle.
+        dead: True once the power is gone.
+        buried: Its device is gone as well. What MicroPython's collector closes of it then may not
+            raise, and gets EIO.
+        refuses: Operations that fail with EIO: of "read", "program", "erase".
+        bad: Sectors on which programs and erases fail with EIO.
+    """
+
+    def __init__(self, data, chance, cut=None, noisy=None):
+        """Power on.
+
+        Args:
+            data: A bytearray, whole sectors.
+            chance: `below(n)` and `bits(n)`: where scattered bits come from.
+            cut: (operation, one of CUTS), operation counted from 1; None: no cut.
+            noisy: Sectors whose bits are unsure, a set; it lives as long as `data`.
+        """
+        self.data = data
+        self._view = memoryview(data)
+        self.noisy = set() if noisy is None else noisy
+        self.operations = 0
+        self.erases = {}
+        self.dead = self.buried = False
+        self.refuses = ()
+        self.bad = ()
+        self._chance = chance
+        self._cut_at, self._how = cut or (0, "")
+
+    def read(self, at, buffer):
+        """Fill a buffer."""
+        size = len(buffer)
+        buffer[:] = self._view[at : at + size]
+        if self.dead or self.refuses or self.noisy:
+            self._check("read", at)
+            if at // SECTOR_BYTES in self.noisy:
+                value = int.from_bytes(buffer, "little") | self._chance.bits(size * 8)
+                buffer[:] = value.to_bytes(size, "little")
+
+    def program(self, at, content):
+        """Let bits fall."""
+        self._check("program", at)
+        size = len(content)
+        old = int.from_bytes(self._view[at : at + size], "little")
+        new = int.from_bytes(content, "little")
+        if old | new != old and at // SECTOR_BYTES not in self.noisy:
+            raise RuleBroken(f"a bit was to rise at {at:#x}")
+        new &= old
+        if self._is_cut():
+            new = self._torn_program(old, new, size)
+        self.data[at : at + size] = new.to_bytes(size, "little")
+        self._after()
+
+    def erase(self, sector):
+        """Set every bit of a sector."""
+        at = sector * SECTOR_BYTES
+        self._check("erase", at)
+        self.erases[sector] = self.erases.get(sector, 0) + 1
+        if self._is_cut():
+            self._tear_erase(sector, at)
+        else:
+            self.data[at : at + SECTOR_BYTES] = b"\xff" * SECTOR_BYTES
+            self.noisy.discard(sector)
+        self._after()
+
+    def pull_power(self):
+        """Cut the power between two operations, for good."""
+        self.dead = self.buried = True
+        gc.enable()
+
+    def _check(self, kind, at):
+        if self.dead:
+            raise PowerCut
+        if kind != "read":
+            self.operations += 1
+        if kind in self.refuses or (kind != "read" and at // SECTOR_BYTES in self.bad):
+            raise OSError(_EIO)
+
+    def _is_cut(self):
+        return self.operations == self._cut_at
+
+    def _after(self):
+        if self._is_cut():
+            self.dead = True
+            # Until this is buried: what the collector closes would raise in its midst.
+            gc.disable()
+            raise PowerCut
+
+    def _torn_program(self, old, new, size):
+        if self._how in ("scattered", "unsure"):
+            return new | (old & self._chance.bits(size * 8))
+        done = {"before": 0, "one": 1, "half": size // 2, "all but one": size - 1}
+        # Little-endian: the low bits are the first bytes.
+        behind = 8 * done.get(self._how, size)
+        return ((old >> behind) << behind) | (new & ((1 << behind) - 1))
+
+    def _tear_erase(self, sector, at):
+        done = {"before": 0, "one": 1, "half": SECTOR_BYTES // 2, "all but one": SECTOR_BYTES - 1}
+        if self._how in ("scattered", "unsure"):
+            old = int.from_bytes(self._view[at : at + SECTOR_BYTES], "little")
+            new = old | self._chance.bits(SECTOR_BYTES * 8)
+            self.data[at : at + SECTOR_BYTES] = new.to_bytes(SECTOR_BYTES, "little")
+            if self._how == "unsure":
+                self.noisy.add(sector)
+        else:
+            size = done.get(self._how, SECTOR_BYTES)
+            self.data[at : at + size] = b"\xff" * size

@@ -1,0 +1,26 @@
+"""Wherever the power is cut, a terminal boots, knows who it is, and what it sealed is stored once.
+
+The firmware runs on a simulated NOR flash under MicroPython's own littlefs; what must be true says
+`simulator/session.py`. A job that fails prints the line that cuts there again.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+
+import pytest
+
+from tests.flash import jobs
+
+CUTS_MIN = 300  # `python -m bench.power_cuts` makes 50,000.
+PATIENCE_S = 900  # For one job on a busy machine; together they take a minute on an idle one.
+
+
+@pytest.mark.timeout(1200)
+def test_power_cuts_lose_and_double_nothing(image):
+    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        said = list(pool.map(lambda job: jobs.play(image, job, PATIENCE_S), jobs.test_jobs()))
+    assert sum(row["cuts"] for row in said) >= CUTS_MIN
+    # The journal was full in some of them, or this proves nothing about what it gives up then.
+    assert sum(row.get("dropped", 0) for row in said) > 0
