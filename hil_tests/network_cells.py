@@ -9,8 +9,8 @@ from hil_tests.scenario_file import START, Action, Expectation, Scenario, Trace
 _HERE = (30_274_085, 120_155_070)
 # Until a connection that is dead and does not say so is given up: a ping after 15 s while an SOS
 # is open, an unanswered state (every 10 s) repeated three times otherwise. Then a new handshake.
-_NOTICED_S = 75.0
-_LIMIT_S = 150.0
+_NOTICED_S = 120.0
+_LIMIT_S = 200.0
 # Name -> what is wrong, and after how many seconds it ends; None: it stays.
 FAULTS: dict[str, tuple[Faults, float | None]] = {
     "latency": (Faults(latency_ms=500), None),
