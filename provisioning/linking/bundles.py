@@ -131,12 +131,30 @@ class Bundles:
         return done
 
     def _name_all(self, roots: set[str]) -> dict[tuple[str, str], str]:
-        final = {}
+        final: dict[tuple[str, str], str] = {}
+        inner: list[tuple[str, str]] = []
+        handed_on = self._handed_on()
         for unit in self._program.units.values():
             for name in unit.defined():
-                kept = unit.name in roots and name in self._namer.kept
-                final[unit.name, name] = name if kept else self._namer.fresh(unit.name, name)
+                origin = (unit.name, name)
+                if unit.name in roots and name in self._namer.kept:
+                    final[origin] = name
+                elif origin in handed_on:
+                    final[origin] = self._namer.fresh(*origin)
+                else:
+                    inner.append(origin)
+        for origin in inner:
+            final[origin] = self._namer.fresh_in(self._home[origin[0]], *origin)
         return final
+
+    def _handed_on(self) -> set[tuple[str, str]]:
+        """Return the names that another bundle than their own uses."""
+        return {
+            origin
+            for unit in self._program.units.values()
+            for origin in self._program.reached(unit, unit.tree)
+            if self._home[origin[0]] != self._home[unit.name]
+        }
 
 
 class _Rewriter(ast.NodeTransformer):
@@ -267,10 +285,19 @@ def _imports(program: Program, unit: Unit, *, late: bool) -> set[str]:
             for alias in node.names:
                 local = alias.asname or alias.name
                 if local in unit.modules:
-                    found.add(unit.modules[local])
+                    found |= {unit.modules[local], *_behind(program, unit, local)}
                 elif local in unit.names:
                     found.add(program.origin(*unit.names[local])[0])
     return found - {unit.name}
+
+
+def _behind(program: Program, unit: Unit, local: str) -> set[str]:
+    """Return the modules that define what is used of a module: it may only hand it on."""
+    return {
+        program.origin(unit.modules[local], node.attr)[0]
+        for node in ast.walk(unit.tree)
+        if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == local
+    }
 
 
 def _once(body: list[ast.stmt]) -> list[ast.stmt]:

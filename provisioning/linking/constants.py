@@ -33,7 +33,7 @@ def put_constants(program: Program) -> None:
         for unit in program.units.values()
     }
     for unit in program.units.values():
-        _Put(unit, imported[unit.name], values).visit(unit.tree)
+        _Put(unit, imported, values).visit(unit.tree)
         ast.fix_missing_locations(unit.tree)
     for unit in program.units.values():
         for local, origin in imported[unit.name].items():
@@ -117,10 +117,11 @@ class _Put(ast.NodeTransformer):
     def __init__(
         self,
         unit: Unit,
-        imported: dict[str, tuple[str, str]],
+        imported: dict[str, dict[str, tuple[str, str]]],
         values: dict[tuple[str, str], int | str],
     ) -> None:
-        self._unit, self._imported, self._values = unit, imported, values
+        self._unit, self._imported, self._values = unit, imported[unit.name], values
+        self._handed_on = imported
         self._own = {name for module, name in values if module == unit.name}
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
@@ -136,7 +137,8 @@ class _Put(ast.NodeTransformer):
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         self.generic_visit(node)
         if isinstance(node.value, ast.Name) and node.value.id in self._unit.modules:
-            origin = (self._unit.modules[node.value.id], node.attr)
+            module = self._unit.modules[node.value.id]
+            origin = self._handed_on[module].get(node.attr, (module, node.attr))
             if origin in self._values:
                 return ast.Constant(self._values[origin])
         return node

@@ -75,20 +75,32 @@ class Namer:
         # An argument must not hide a name of a module, nor may a private name be a public one.
         self._arguments = (*known[: len(_ARGUMENTS)], *_ARGUMENTS)[: len(_ARGUMENTS)]
         known = known[len(_ARGUMENTS) :]
-        self._private, public = known[::3], [name for at, name in enumerate(known) if at % 3]
-        # Names of modules and names of attributes never meet: both begin with the first.
+        self._private = known[::3]
+        self._public = public = [name for at, name in enumerate(known) if at % 3]
+        # Modules, their names and names of attributes never meet: all begin with the first.
         self._globals = itertools.chain(public, self._short(""))
         self._attributes = itertools.chain(public, self._short(""))
+        self._modules = itertools.chain(public, self._short("m_"))
+        self._inner: dict[str, Iterator[str]] = {}
 
     def fresh(self, module: str, name: str) -> str:
-        """Return a name for a module's top-level name, another one for each."""
+        """Return a name for a top-level name that other bundles import, another one for each."""
         short = next(self._globals)
         self.given[f"global {short}"] = f"{module}.{name}"
         return short
 
+    def fresh_in(self, home: str, module: str, name: str) -> str:
+        """Return a name for one that nobody imports, after all `fresh`: bundles share them."""
+        if home not in self._inner:
+            left = [name for name in self._public if f"global {name}" not in self.given]
+            self._inner[home] = itertools.chain(left, self._short("g_"))
+        short = next(self._inner[home])
+        self.given[f"global {home} {short}"] = f"{module}.{name}"
+        return short
+
     def module(self, home: str) -> str:
         """Return a name for a bundle: names of modules are kept for ever, too."""
-        short = next(self._globals)
+        short = next(self._modules)
         self.given[f"module {short}"] = home
         return short
 

@@ -16,6 +16,7 @@ NEEDED = [
     "frames",
     "lean",
     "lean_mute",
+    "lean_parse",
     "lean_told",
     "readings_encode",
     "sensors",

@@ -1,5 +1,6 @@
 """The whole state as a message; loaded when it is told, then dropped."""
 
+from device.adapters.segments import FAMILIES
 from wire_protocol import lean
 
 BATTERY_EMPTY_MV = 3_300
@@ -20,7 +21,7 @@ def compose(station, heap_free: int) -> bytes:
     state["rssi_dbm"] = board.rssi_dbm()
     state["heap_free"] = heap_free
     state["reset"] = board.reset_reason()
-    state["held"] = {stream: journal.held(stream) for stream in lean.STREAMS}
+    state["held"] = {stream: journal.held(stream) for stream in FAMILIES}
     state["dropped"] = journal.dropped
     state["faults"] = station.faults()
     state.update(station.kind.state())

@@ -84,7 +84,9 @@ class Station:
         """Take a message; one that breaks the protocol is counted and goes no further."""
         try:
             if topic == "receipt":
-                self._on_receipt(lean.parse_receipt(payload))
+                from wire_protocol.lean_parse import parse_receipt
+
+                self._on_receipt(parse_receipt(payload))
                 if self.trial:
                     self._end_trial(True)
             elif topic == "relay":
@@ -97,7 +99,7 @@ class Station:
             self.refused += 1
             print("refused", topic, error)
         finally:
-            forget("device.services.told")
+            forget("device.services.told", "wire_protocol.lean_told", "wire_protocol.lean_parse")
 
     def on_answer(self, answer: dict) -> None:
         """Take a receipt or what became of our SOS, as neighbours brought it."""
@@ -181,6 +183,7 @@ class Station:
         while True:
             beat()
             ticks += 1
+            self.board.settle()
             self.clock.keep_if_due()
             for command in self.orders.expire():
                 self.kind.on_expired(command)

@@ -75,6 +75,9 @@ class Board:
             await asyncio.sleep_ms(100)
         raise OSError("no network")
 
+    def settle(self):
+        pass
+
     def network_is_up(self):
         return self._network
 

@@ -38,7 +38,9 @@ _REASONS = {
 
 def open_board() -> "Board":
     """Make the one board of this chip."""
-    return Board()
+    board = Board()
+    del Board.__init__  # There is no second one, and its memory is scarce.
+    return board
 
 
 class Board(Identity):
@@ -142,6 +144,10 @@ class Board(Identity):
         while self._held:
             self._held.pop().close()
         await self._bearers.up()
+
+    def settle(self) -> None:
+        """Give back what helped to load code."""
+        flash.settle()
 
     def network_is_up(self) -> bool:
         """Tell whether there is a network now."""

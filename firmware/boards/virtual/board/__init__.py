@@ -30,7 +30,9 @@ _REASONS = {
 
 def open_board() -> "Board":
     """Make the one board of this process and open its control socket."""
-    return Board()
+    board = Board()
+    del Board.__init__  # There is no second one, and its memory is scarce.
+    return board
 
 
 class Board(Identity):
@@ -120,6 +122,10 @@ class Board(Identity):
         """Return when there is a network; raises OSError if there is none within 20 s."""
         flash.settle()  # All is loaded by now, and TLS needs memory.
         await self._bearers.up()
+
+    def settle(self) -> None:
+        """Give back what helped to load code."""
+        flash.settle()
 
     def network_is_up(self) -> bool:
         """Tell whether there is a network now."""
