@@ -44,6 +44,39 @@ describe("the press of an SOS", () => {
 });
 
 describe("the markers", () => {
+  it("the most urgent is drawn on top, and one never heard is not shown as well", () => {
+    const scene = { openKinds: new Map([["t-2", ["sos"]]]), selected: null, staleAfterS: 300 };
+    const features = deviceFeatures({
+      ...scene,
+      nowMs: NOW,
+      place: () => [0, 0],
+      devices: [
+        device(NOW, { id: "t-1" }),
+        device(NOW, { id: "t-2" }),
+        device(NOW, { id: "t-3", flags: ["unprotected"] }),
+        device(NOW, {
+          id: "s-4",
+          kind: "sensor_node",
+          received_ms: null,
+          position: null,
+          flags: ["unseen"],
+        }),
+      ],
+    }).features.map((feature) => feature.properties);
+    const byRank = [...features].sort((a, b) => Number(b?.["rank"]) - Number(a?.["rank"]));
+    expect(byRank.map((row) => row?.["id"])).toEqual(["t-2", "t-3", "s-4", "t-1"]);
+    expect(features[3]).toMatchObject({ look: "offline", stale: true });
+  });
+
+  it("a terminal that speaks without telling where it is stands there hollow", () => {
+    const scene = { openKinds: new Map(), selected: null, staleAfterS: 300, place: () => null };
+    const devices = [device(NOW, { received_ms: NOW + 301_000 })];
+    const hollow = (nowMs: number) =>
+      deviceFeatures({ ...scene, devices, nowMs }).features[0]?.properties?.["stale"] as boolean;
+    expect(hollow(NOW + 300_000)).toBe(false);
+    expect(hollow(NOW + 300_001)).toBe(true);
+  });
+
   it("there is a picture for every sensor node that can be on the map", () => {
     const scene = { openKinds: new Map(), selected: null, staleAfterS: 300, place: () => null };
     const made = pictures();

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -219,9 +220,9 @@ class LiveView:
 
 def wait_until(holds, seconds: float = 10.0) -> None:
     """Ask until something holds."""
-    end = threading.Event()
-    for _ in range(int(seconds / 0.02)):
+    end_s = time.monotonic() + seconds
+    while time.monotonic() < end_s:
         if holds():
             return
-        end.wait(0.02)
+        time.sleep(0.02)
     raise AssertionError("it did not happen in time")

@@ -16,8 +16,11 @@ const LOOKS: readonly [Flag, Look][] = [
   ["faulty", "attention"],
   ["low_battery", "attention"],
   ["offline", "offline"],
+  ["unseen", "offline"],
   ["stale", "stale"],
 ];
+/** Nothing is known of these right now: they are drawn hollow. */
+const HOLLOW: readonly Flag[] = ["stale", "offline", "unseen"];
 
 /** How a device is drawn: the most urgent of its flags decides. */
 export function lookOf(flags: readonly Flag[]): Look {
@@ -48,7 +51,8 @@ export function deviceFeatures(scene: Scene): FeatureCollection {
       scene.staleAfterS,
     );
     const look = lookOf(flags);
-    const stale = flags.includes("stale") || flags.includes("offline");
+    const stale = flags.some((flag) => HOLLOW.includes(flag)) || isOldPlace(device, scene);
+    const urgency = LOOKS.findIndex(([, name]) => name === look);
     features.push({
       type: "Feature",
       geometry: { type: "Point", coordinates: at },
@@ -62,11 +66,16 @@ export function deviceFeatures(scene: Scene): FeatureCollection {
         stale,
         selected: device.id === scene.selected,
         // Urgent ones are drawn last, on top of everything.
-        rank: LOOKS.length - LOOKS.findIndex(([, name]) => name === look),
+        rank: urgency < 0 ? 0 : LOOKS.length - urgency,
       },
     });
   }
   return { type: "FeatureCollection", features };
+}
+
+/** Its terminal may speak, off duty or without a fix: where it stands is not known all the same. */
+function isOldPlace(device: Device, { nowMs, staleAfterS }: Scene): boolean {
+  return device.position !== null && nowMs - device.position.received_ms > staleAfterS * 1000;
 }
 
 /** Where each open SOS was pressed, if its terminal knew: perhaps not where its wearer is now. */
