@@ -13,9 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.cookiejar import CookieJar
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+from provisioning.authority import Authority
 from provisioning.control import Control
+from tests.gateway.installation import GatewayProcess
 
 PROJECT = Path(__file__).parent.parent.parent
 START_WAIT_S = 120
@@ -123,6 +126,36 @@ class Installation:
     def online(self) -> int:
         """How many devices are online."""
         return sum(device["online"] is True for device in self.items("/devices"))
+
+    def cases(self, kind: str = "sos") -> list[dict[str, Any]]:
+        """The open cases of a kind."""
+        return [row for row in self.items("/cases?open=1") if row["kind"] == kind]
+
+    def close_cases(self) -> None:
+        """Take and close whatever is open, as at the end of a night."""
+        for row in self.items("/cases?open=1"):
+            if row["status"] == "reported":
+                self.call("POST", f"/cases/{row['id']}/take", {})
+            self.call("POST", f"/cases/{row['id']}/close", {"reason": "end of a test"})
+
+    def terminals(self) -> list[str]:
+        """The ids of all terminals."""
+        return [row["id"] for row in self.items("/devices") if row["kind"] == "terminal"]
+
+    def watch(self, devices: list[str], lease_s: int = 300) -> None:
+        """Look at terminals: each of their fixes is sent at once, for so long."""
+        for device in devices:
+            self.call("POST", f"/devices/{device}/watch", {"lease_s": lease_s})
+
+    def gateway_beside(self, instance: str, **environment: str) -> GatewayProcess:
+        """Start one more gateway, which `xunhu up` knows nothing of."""
+        world = SimpleNamespace(
+            home=self.home, authority=Authority.open(self.home), telemetry_token="",
+            registry_url=f"sqlite:///{self.home / 'registry.sqlite'}",
+            telemetry_url=f"sqlite:///{self.home / 'telemetry.sqlite'}",
+            listeners=SimpleNamespace(services_port=self.services_port),
+        )  # fmt: skip
+        return GatewayProcess(world, instance, **environment)
 
     def xunhu(self, *arguments: str) -> str:
         """Run the command line and return what it printed."""

@@ -5,13 +5,9 @@ import json
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from tests.system.console import BROWSER, PROGRAM, sign_in
 from tests.system.installation import wait_for
 
-# Software rendering, and nothing that asks the internet.
-BROWSER = (
-    "--no-sandbox", "--disable-quic", "--disable-background-networking", "--no-first-run",
-    "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
-)  # fmt: skip
 # Measures what the page plays at the edge of the browser: every connection to the speakers also
 # goes through an analyser of ours.
 LISTEN = """
@@ -39,7 +35,7 @@ LISTEN = """
 @pytest.fixture(scope="module")
 def browser():
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=BROWSER)
+        running = playwright.chromium.launch(executable_path=PROGRAM, args=BROWSER)
         yield running
         running.close()
 
@@ -61,22 +57,11 @@ def page(browser, installation):
     )
     problems = []
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.goto(installation.url)
-    page.fill("input[name=name]", "demo")
-    page.fill("input[name=password]", installation.password)
-    page.click("button[type=submit]")
-    expect(page.locator("[data-test=live]")).to_have_text("Live")
+    sign_in(page, installation)
     yield page
     assert elsewhere == []
     assert problems == []
     context.close()
-
-
-def close_open_cases(installation):
-    for row in installation.items("/cases?open=1"):
-        if row["status"] == "reported":
-            installation.call("POST", f"/cases/{row['id']}/take", {})
-        installation.call("POST", f"/cases/{row['id']}/close", {"reason": "end of a test"})
 
 
 def test_sos_rings_in_the_console_and_the_wearer_reads_who_took_it(installation, page, tmp_path):
@@ -115,7 +100,7 @@ def test_smoke_over_its_threshold_raises_an_alarm(installation, page):
     expect(banner).to_contain_text("Smoke")
     expect(banner).to_contain_text("600")
     installation.xunhu("set", "s-0001", "smoke", "20")
-    close_open_cases(installation)
+    installation.close_cases()
 
 
 def test_a_message_is_shown_to_the_wearer_and_the_ledger_says_so(installation, page):
@@ -225,4 +210,4 @@ def test_a_dead_gateway_is_said_and_everything_comes_back(installation, page):
         timeout=30_000
     )
     assert len(installation.items("/cases?open=1")) == 1
-    close_open_cases(installation)
+    installation.close_cases()
