@@ -19,7 +19,7 @@ from provisioning.authority import Authority, DeviceIdentity
 from provisioning.configuration import DeviceConfig
 from provisioning.errors import ImageError
 from provisioning.file_system import make_file_system, read_file_system
-from provisioning.image import Official, compose_image, load_official
+from provisioning.image import Official, compose_image, load_official, vfs_image
 from provisioning.nvs import BLOB_BYTES_MAX, compose_nvs, read_nvs
 from provisioning.partitions import BLOCK_BYTES, FLASH_BYTES, parse_table, partition
 
@@ -84,11 +84,32 @@ def test_identity_and_settings_are_in_nvs(flash: bytes, identity: DeviceIdentity
     assert config["networks"] == [["巡护", "12345678"]]
 
 
-def test_vfs_holds_the_boot_code_as_source(flash: bytes):
+def test_vfs_holds_boot_code_and_rescue_agent_as_source(flash: bytes):
     files = read_file_system(_cut(flash, "vfs"), BLOCK_BYTES)
+    build = json.loads(files.pop("rescue.json"))
+    assert (build["board"], build["built_s"]) == ("esp32_devkit", built_s())
+    index, _, contents = files.pop("rescue.pack").partition(b"\n")
     assert files == {
-        name: (FIRMWARE / name).read_bytes() for name in ("boot.py", "main.py", "flash.py")
+        name: (FIRMWARE / name).read_bytes()
+        for name in ("boot.py", "boots.py", "main.py", "flash.py", "packed.py")
     }
+    words = index.decode().split()
+    modules = {}
+    for path, at in zip(words[::2], words[1::2], strict=True):
+        modules[path] = zlib.decompressobj().decompress(contents[int(at) :]).decode()
+    assert {"rescue/start.py", "rescue/agent.py", "rescue/last_words.py"} <= set(modules)
+    for path, source in modules.items():
+        compile(source, path, "exec")
+        # A longer one would take more memory to compile than the chip's first heap has.
+        assert len(source) < 9_000, path
+        # It must work without an application.
+        assert "/app" not in source, path
+
+
+def test_vfs_has_room_for_what_comes():
+    image = vfs_image("virtual")
+    used = [at for at in range(0, len(image), BLOCK_BYTES) if image[at : at + 4096].strip(b"\xff")]
+    assert len(used) <= 18
 
 
 def test_the_slot_holds_bytecode_and_its_build(flash: bytes):
