@@ -240,15 +240,31 @@ def test_an_sos_goes_out_though_the_flash_has_failed(terminal, gateway):
 def test_an_sos_goes_out_though_the_flash_fails_while_it_works(terminal, gateway):
     epoch = terminal.on()["epoch"]
     gateway.wait_state(lambda state: state["online"], "online")
-    for path in terminal.journal.iterdir():
-        path.unlink()
-    terminal.journal.rmdir()
+    terminal.journal.rename(terminal.folder / "gone")
     terminal.hold()
     record = gateway.wait_event("sos")
     assert record["epoch"] != epoch
     assert record["incident"] == record["seq"]
     terminal.shows("SOS STORED")
     gateway.wait_state(lambda s: "journal" in s.get("faults", ()), "the fault")
+
+
+def test_a_second_sos_goes_out_at_once_though_the_flash_has_failed_since(terminal, gateway):
+    terminal.on()
+    gateway.wait_state(lambda state: state["online"], "online")
+    terminal.hold()
+    first = gateway.wait_event("sos")
+    terminal.shows("SOS STORED")
+    gateway.send(DEVICE, "sos_status", status(first["epoch"], first["incident"], "closed"))
+    gateway.wait_state(lambda state: state["sos"] is None, "the end of the first")
+    terminal.wait_delivered()
+    terminal.journal.rename(terminal.folder / "gone")
+    terminal.hold()
+    # In the same connection: the journal in memory counts from 1 again.
+    second = gateway.wait_event("sos", 2)
+    assert second["epoch"] != first["epoch"]
+    terminal.shows("SOS STORED")
+    assert gateway.state()["connection"] == 1
 
 
 def test_an_sos_makes_every_second_a_fix_that_is_sent_at_once_off_duty_too(terminal, gateway):

@@ -48,6 +48,7 @@ class Sender:
             self._windows[lane] = []
             self._cursors[lane] = 1
         self._answered.clear()
+        self._epoch = self._logbook.journal.epoch
         self._poke.set()
 
     def poke(self) -> None:
@@ -82,6 +83,8 @@ class Sender:
 
     def _send_one(self) -> bool:
         """Post the most urgent message that is due; False if there is none, or no room for it."""
+        if self._epoch != self._logbook.journal.epoch:
+            self.restart()  # The flash has failed: the journal in memory counts anew.
         now = self._clock.uptime_ms()
         for lane in LANES:
             window = self._windows[lane]
