@@ -18,6 +18,7 @@ from device.supervisor import Supervisor
 
 from rescue.alarm import Alarm
 from rescue.outbox import Outbox
+from wire_protocol import clock as quality
 from wire_protocol import lean
 from wire_protocol.errors import WireError
 
@@ -106,8 +107,10 @@ class Agent:
         """Take a message; one that breaks the protocol goes no further."""
         try:
             if topic == "receipt":
-                receipt = lean.parse_receipt(payload)
-                self.clock.offer(2, receipt["at"])  # wire_protocol.clock.SERVER
+                from wire_protocol.lean_parse import parse_receipt
+
+                receipt = parse_receipt(payload)
+                self.clock.offer(quality.SERVER, receipt["at"])
                 self.outbox.receive(receipt)
                 self.alarm.on_receipt()
             elif topic == "block":
@@ -117,6 +120,8 @@ class Agent:
                 self._told(topic, payload)
         except WireError as error:
             print("refused", topic, error)
+        finally:
+            forget("wire_protocol.lean_parse")
 
     def _told(self, topic: str, payload: bytes) -> None:
         from wire_protocol.lean_told import parse_command, parse_sos_status

@@ -178,17 +178,18 @@ class _Rewriter(ast.NodeTransformer):
         if node.id in unit.modules:
             raise LinkError(f"{unit.name} uses the module {node.id} as a value")
         if node.id in unit.names:
-            node.id = self._use(self._bundles.origin(*unit.names[node.id]))
+            node.id = self._use(self._bundles.origin(*unit.names[node.id]), node.id)
         elif node.id in self._mine:
             node.id = self._bundles.final((unit.name, node.id))
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        module = self._unit.modules.get(getattr(node.value, "id", ""))
+        local = getattr(node.value, "id", "")
+        module = self._unit.modules.get(local)
         if module is None:
             self.generic_visit(node)
             return node
-        name = self._use(self._bundles.origin(module, node.attr))
+        name = self._use(self._bundles.origin(module, node.attr), local)
         return ast.copy_location(ast.Name(id=name, ctx=node.ctx), node)
 
     def visit_arg(self, node: ast.arg) -> ast.arg:
@@ -257,23 +258,21 @@ class _Rewriter(ast.NodeTransformer):
         local = alias.asname or alias.name
         return local in self._unit.names or local in self._unit.modules
 
-    def _use(self, origin: tuple[str, str]) -> str:
+    def _use(self, origin: tuple[str, str], local: str) -> str:
         name, home = self._bundles.final(origin), self._bundles.home(origin[0])
-        if home != self._bundles.home(self._unit.name) and not _is_late(self._unit, origin):
+        if home != self._bundles.home(self._unit.name) and not _is_late(self._unit, local):
             self._foreign.add((home, name))
         return name
 
 
-def _is_late(unit: Unit, origin: tuple[str, str]) -> bool:
-    """Say whether a module takes a name inside the functions that need it."""
-    for statement in unit.tree.body:
-        if isinstance(statement, ast.ImportFrom):
-            for alias in statement.names:
-                if unit.names.get(alias.asname or alias.name, ("", ""))[1] == origin[1]:
-                    return False
-                if unit.modules.get(alias.asname or alias.name) == origin[0]:
-                    return False
-    return True
+def _is_late(unit: Unit, local: str) -> bool:
+    """Say whether a module imports a name of its own inside the functions that need it."""
+    return not any(
+        local == (alias.asname or alias.name)
+        for statement in unit.tree.body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    )
 
 
 def _imports(program: Program, unit: Unit, *, late: bool) -> set[str]:

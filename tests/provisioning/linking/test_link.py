@@ -14,10 +14,10 @@ from provisioning.linking.program import LinkError
 ROOTS = {"start": {"run"}}
 
 
-def linked(outside="", roots=ROOTS, everywhere=(), **sources):
+def linked(outside="", roots=ROOTS, everywhere=(), bytes_max=None, **sources):
     texts = {name.replace("__", "."): dedent(text) for name, text in sources.items()}
     chip = {"append", "items", "sleep", "time", *everywhere}
-    return link(texts, roots, outside, chip, set(everywhere))
+    return link(texts, roots, outside, chip, set(everywhere), bytes_max)
 
 
 def ran(result, tmp_path, module="start", call="run"):
@@ -185,6 +185,67 @@ def test_a_module_imported_inside_a_function_stays_a_module_of_its_own(tmp_path)
     assert len(result.modules) == 2
     assert not {"part", "rare", "deep"} & set(result.modules)
     assert ran(result, tmp_path) == (7, False)
+
+
+@pytest.mark.parametrize("bytes_max", [None, 0, 100, 10_000])
+def test_bundles_of_any_length_do_the_same(tmp_path, bytes_max):
+    result = linked(
+        bytes_max=bytes_max,
+        start="""
+            from front import first
+            from middle import Middle, second
+            def run():
+                from rare import seldom
+                return first(1), second(2), Middle(3).value(), seldom()
+        """,
+        front="""
+            from middle import second as on
+            def first(value):
+                return on(value) + 10
+        """,
+        middle="""
+            from deep import Base
+            def second(value):
+                return value + 100
+            class Middle(Base):
+                def value(self):
+                    return self.kept * 2
+        """,
+        deep="""
+            class Base:
+                def __init__(self, kept):
+                    self.kept = kept
+        """,
+        rare="""
+            from middle import second as on
+            def seldom():
+                return on(4)
+        """,
+    )
+    assert ran(result, tmp_path) == (111, 102, 6, 104)
+    if bytes_max == 0:
+        assert len([text for text in result.modules.values() if text.strip()]) == 5
+
+
+def test_what_a_module_hands_on_is_found_through_the_module(tmp_path):
+    result = linked(
+        bytes_max=0,
+        start="""
+            from pack import tools
+            def run():
+                return tools.parse(3)
+        """,
+        pack="",
+        pack__tools="""
+            from pack.inner import parse
+            __all__ = ["parse"]
+        """,
+        pack__inner="""
+            def parse(value):
+                return value * 7
+        """,
+    )
+    assert ran(result, tmp_path) == 21
 
 
 def test_what_a_module_only_hands_on_is_loaded_where_it_is_used(tmp_path):
