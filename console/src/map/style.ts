@@ -81,6 +81,21 @@ export function mapStyle(): StyleSpecification {
         paint: { "circle-radius": 3, "circle-color": "#1565c0" },
       },
       {
+        // Below the markers: a name may be covered, a person never.
+        id: "device-name",
+        type: "symbol",
+        source: "devices",
+        minzoom: NAMES_FROM_ZOOM,
+        layout: {
+          "text-field": ["get", "name"],
+          "text-size": 12,
+          "text-font": FONT,
+          "text-offset": [0, 1.2],
+          "text-anchor": "top",
+        },
+        paint: { "text-color": "#111827", "text-halo-color": "#ffffff", "text-halo-width": 1.5 },
+      },
+      {
         id: "device-halo",
         type: "circle",
         source: "devices",
@@ -130,20 +145,6 @@ export function mapStyle(): StyleSpecification {
           "circle-stroke-color": COLOUR.sos,
           "circle-stroke-width": 3,
         },
-      },
-      {
-        id: "device-name",
-        type: "symbol",
-        source: "devices",
-        minzoom: NAMES_FROM_ZOOM,
-        layout: {
-          "text-field": ["get", "name"],
-          "text-size": 12,
-          "text-font": FONT,
-          "text-offset": [0, 1.2],
-          "text-anchor": "top",
-        },
-        paint: { "text-color": "#111827", "text-halo-color": "#ffffff", "text-halo-width": 1.5 },
       },
       {
         id: "cursor",
