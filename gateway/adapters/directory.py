@@ -8,7 +8,6 @@ from storage.registry import Registry
 from storage.registry.ingest import known_devices
 
 REFRESH_S = 5.0  # A retired device is heard this long at most.
-UNKNOWN_REFRESH_S = 1.0  # A device added just now is heard after this long at most.
 
 
 class Directory:
@@ -28,7 +27,10 @@ class Directory:
         """
         age_s = time.monotonic() - self._read_s
         kinds = self._kinds
-        if kinds is None or age_s > (REFRESH_S if device in kinds else UNKNOWN_REFRESH_S):
+        # Looked up anew before anything is refused: what is refused is receipted, and would be
+        # lost to a device that was added a moment ago. Strangers cannot ask for it: whoever is
+        # heard has a certificate of ours.
+        if kinds is None or age_s > REFRESH_S or device not in kinds:
             kinds = self._refresh()
         return device in kinds
 

@@ -70,3 +70,19 @@ def test_command_for_a_device_that_is_away_waits_and_expires(installation: Insta
         lambda: stores.commands(installation)[row["id"]].status == "expired", 10, "it expired"
     )
     assert stores.commands(installation)[row["id"]].sent_ms is None
+
+
+def test_a_device_added_this_moment_is_believed(installation: Installation) -> None:
+    installation.add_devices(["t-0001"])
+    installation.device_files("t-0002")
+    installation.start_gateway().wait_until_connected()
+    first = FakeDevice(installation, "t-0001").connect()
+    first.press_sos()
+    first.wait_until_empty()  # The gateway has just looked who there is.
+    installation.add_devices(["t-0002"])
+    second = FakeDevice(installation, "t-0002").connect()
+    second.press_sos()
+    second.wait_until_empty()
+    stores.assert_stored_exactly_once(installation, [first, second])
+    for device in (first, second):
+        device.disconnect()
