@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from fleet_api.kit.scope import Scope
 from fleet_api.live.directory import Entry
-from fleet_api.live.shown import FINISHED, StateStamp
+from fleet_api.live.shown import StateStamp
 from storage.registry.models import Area, Audit, Command, Device, DeviceState, Event
 
 EVENTS_AT_ONCE_MAX = 2_000  # A storm; the rest comes with the next look.
@@ -77,7 +77,7 @@ def live_commands(session: Session, scope: Scope, now_ms: int) -> list[Command]:
             .join(Device, Device.id == Command.device)
             .where(
                 scope.clause(Device.area_code),
-                or_(Command.status.not_in(FINISHED), Command.created_ms > now_ms - COMMAND_AGE_MS),
+                or_(Command.finished_ms.is_(None), Command.created_ms > now_ms - COMMAND_AGE_MS),
             )
             .order_by(Command.created_ms.desc())
             .limit(SNAPSHOT_COMMANDS_MAX)

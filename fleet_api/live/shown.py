@@ -11,7 +11,6 @@ from storage.registry.models import DeviceState
 
 StateStamp = tuple[Any, ...]  # epoch, boot, connection, online, received_ms
 NO_STATE: StateStamp = (None,) * 5
-FINISHED = frozenset({"refused", "done", "failed", "expired", "superseded"})
 
 # Ids below the highest one that were not there yet: on PostgreSQL a transaction may commit after
 # one with a higher id. After so long it was rolled back and never comes.
@@ -121,7 +120,7 @@ class Shown:
     def _fold_commands(self, rows: list[Json]) -> list[Json]:
         changed = [row for row in rows if self._commands.get(row["id"]) != row]
         for row in rows:
-            if row["status"] in FINISHED:
+            if row["finished_ms"] is not None:
                 self._commands.pop(row["id"], None)
             else:
                 self._commands[row["id"]] = row

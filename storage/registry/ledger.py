@@ -1,7 +1,8 @@
 """The life of a command as one table; a move that is not in it does not happen.
 
 A device's own word (a result) outranks our guesses: a command that expired here while its result
-was on the way was done all the same, and the ledger says so.
+was on the way was done all the same, and the ledger says so. A watch is a lease that nobody
+answers: "sent" is the last that is ever known of it, and ends its row.
 """
 
 from typing import Any
@@ -11,6 +12,9 @@ from sqlalchemy.orm import Session
 from storage.registry.models import Command
 
 FINISHED = frozenset({"refused", "done", "failed", "expired", "superseded"})
+
+# Topics whose rows end with "sent".
+UNANSWERED = frozenset({"watch"})
 
 # What a device says of a command, by a result record.
 RESULTS = ("accepted", "refused", "done", "failed")
@@ -48,7 +52,7 @@ def move(command: Command, happened: str, now_ms: int, reason: str = "") -> bool
         command.sent_ms = now_ms
     elif happened in ("delivered", *RESULTS):
         command.delivered_ms = command.delivered_ms or now_ms
-    if status in FINISHED:
+    if status in FINISHED or (status == "sent" and command.topic in UNANSWERED):
         command.finished_ms = now_ms
     elif command.finished_ms is not None:
         command.finished_ms = None  # It had expired here, and is under way after all.

@@ -124,6 +124,7 @@ def expire_commands(session: Session, now_ms: int) -> list[Json]:
         select(Command)
         .where(
             Command.status.in_(("queued", "sent", "delivered")),
+            Command.finished_ms.is_(None),
             Command.created_ms + Command.ttl_s * 1000 <= now_ms,
         )
         .with_for_update(skip_locked=True)
@@ -168,6 +169,7 @@ def _supersede(session: Session, device: str, kind: str, now_ms: int) -> None:
             Command.device == device,
             Command.kind == kind,
             Command.status.in_(("queued", "sent")),
+            Command.finished_ms.is_(None),
         )
         .with_for_update()
     )

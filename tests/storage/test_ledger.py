@@ -167,6 +167,23 @@ def test_nothing_is_sent_after_its_time(registry):
     ]
 
 
+def test_a_watch_that_was_sent_has_not_failed_and_one_that_never_was_has(registry):
+    online(registry, DEVICE, "t-0002")
+    with registry.begin() as session:
+        watch = {"kind": "watch", "topic": "watch", "body": {"lease_s": 60}, "ttl_s": 30}
+        sent = enqueue(session, **watch)["id"]
+        never = enqueue(session, device="t-0002", **watch)["id"]
+        outbox.mark_sent(session, sent, NOON_MS + 5)
+    with registry.begin() as session:
+        expired = outbox.expire_commands(session, NOON_MS + 30_000)
+    assert [row["id"] for row in expired] == [never]
+    row = shown(registry, sent)
+    assert (row["status"], row["finished_ms"]) == ("sent", NOON_MS + 5)
+    with registry.begin() as session:  # The next lease leaves it as it ended.
+        enqueue(session, **watch)
+    assert shown(registry, sent) == row
+
+
 def test_an_accepted_command_does_not_expire_here(registry):
     with registry.begin() as session:
         row = enqueue(session, ttl_s=1)

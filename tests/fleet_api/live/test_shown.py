@@ -82,7 +82,8 @@ def test_closed_cases_are_remembered_up_to_a_limit():
 
 
 def command(number: int, status: str = "queued") -> dict:
-    return {"id": f"{number:016x}", "status": status}
+    finished = 5 if status == "done" else None
+    return {"id": f"{number:016x}", "status": status, "finished_ms": finished}
 
 
 def test_a_command_is_followed_until_it_ends():
