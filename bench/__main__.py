@@ -79,10 +79,12 @@ BENCHES = (
         ("connected_s", "sealed", "stored", "lost", "doubled", "terminal_kb", "cpu_cores"),
     ),
     Bench("broker_restart", 15, ("all_back_s", "most_in_a_second", "sos_stored_s")),
+    Bench("sos_faults", 20, ("p99_s", "exactly_once")),
 )
 SOAKS = (
     Bench("wire_soak", 60, ("frames",)),
-    Bench("journal_cuts", 120, ("cuts", "rounds_failed")),
+    Bench("power_cuts", 180, ("cuts", "failures")),
+    Bench("sos_faults", 300, ("p99_s", "exactly_once"), ("--sos", "10000", "--terminals", "100")),
     Bench("wire_socket", 90, BENCHES[1].figures, ("--speed", "4")),
     Bench("sos", 60, BENCHES[6].figures, ("--presses", "1000")),
     Bench("district", 60, BENCHES[7].figures),
