@@ -99,6 +99,7 @@ def _config(device: DemoDevice, broker: tuple[str, int, str]) -> DeviceConfig:
         broker_name=name,
         device_kind=device.kind,
         duty=device.kind == "terminal",
+        return_s=2,  # Two dozen devices are no storm.
         sensors=sensors,
     )
 
