@@ -110,6 +110,9 @@ class Board(Identity):
     def uptime_ms(self):
         return asyncio.now_ms - self._began_ms
 
+    def settle(self):
+        self._boot.settle()
+
     def well(self):
         self._boot.well()
 
