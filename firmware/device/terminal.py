@@ -14,39 +14,43 @@ READ_BYTES = 256  # At 9600 baud a quarter of a second.
 QUIET_MS = 120  # Receivers send an epoch in one go: after this silence it is over.
 FRESH_MS = 10_000  # A fix as young as this answers `locate` at once.
 NO_FIX_MS = 120_000  # On duty without one for so long is a fault that the state names.
-LOCATE_MS = 60_000
-ANSWER_MS = 86_400_000  # A task that was accepted may take a day.
-HOLD_MS = 1_500  # OK held so long says no.
 CLICKS = 3  # Short presses of SOS, one soon after the other, raise it without light or tone.
 CLICK_MS = 700
-# What OK says next to a message that asks, and what it is then.
-_ANSWERS = ("accept", "arrived", "done")
 SCREEN_TEXT_CHARS = 120
 
 
 class Terminal:
-    """One terminal; nothing of it runs before `start`."""
+    """One terminal; nothing of it runs before `start`.
+
+    Attributes:
+        duty: Whether the wearer is on duty.
+        messages: [command, text, what OK says next], the one on the screen first.
+        locating: Command -> uptime at which to give up.
+        ringing_ms: Uptime until which it rings.
+        parser: Of the receiver's sentences.
+    """
 
     def __init__(self, board, settings) -> None:
         self._board = board
         self._settings = settings
         self._sos = make_once(Sos)
         self._recorder = make_once(Recorder, settings.batch_fixes, settings.batch_s)
-        self._duty = False
+        self.duty = False
         self._fix = None  # The last one, with a believable time.
         self._alt_mm = None
         self._fix_ms = None  # Its uptime.
         self._watched_until_ms = 0
-        self._messages = []  # [command, text, how many answers were given; None: none is asked]
-        self._ringing_ms = 0  # Uptime until which it rings.
+        self.messages = []
+        self.ringing_ms = 0
         self._call_ms = 0  # Uptime at which neighbours are asked again.
         self._trigger = "button"
+        self._pressed_ms = 0  # Uptime of the last press; a restart counts as one.
         self._clicks = []  # Uptimes of short presses of SOS.
         self._ok_ms = 0
-        self._locating = {}  # command -> uptime at which to give up
+        self.locating = {}
         self._hold = None  # The task that waits while the SOS button is held.
         self._held = asyncio.Event()  # It was held long enough.
-        self._parser = make_once(NmeaParser)
+        self.parser = make_once(NmeaParser)
         self._fed = asyncio.Event()
         self._light = None
 
@@ -62,11 +66,21 @@ class Terminal:
             add("neighbours", self._hear, None)
         duty = station.kept.load("duty")
         if duty is None:
-            self._set_duty(self._settings.duty, "boot")
+            self.set_duty(self._settings.duty, "boot")
         else:
-            self._duty = duty is True
-        self._restore_sos()
-        self._show(again=False)
+            self.duty = duty is True
+        sos = self._sos
+        sos.restore(station.kept.load("sos"))
+        if sos.is_open:
+            if sos.epoch != station.logbook.journal.epoch:
+                # The journal that held it is gone, perhaps unsent: it is raised anew.
+                trigger = sos.trigger
+                sos.apply("closed") or sos.apply("cancel")
+                self._press(trigger)
+            else:
+                self._seal_unsealed()
+            station.link.set_urgent(True)
+        self.show(again=False)
 
     # What the station asks of every kind.
 
@@ -78,48 +92,29 @@ class Terminal:
         age_s = None
         if self._fix_ms is not None:
             age_s = (self.station.clock.uptime_ms() - self._fix_ms) // 1000
-        return {"duty": self._duty, "sos": sos, "fix_age_s": age_s, "muted": {}}
+        return {"duty": self.duty, "sos": sos, "fix_age_s": age_s, "muted": {}}
 
     def faults(self) -> list:
         """Return the names of what is wrong with this kind's own parts."""
         now = self.station.clock.uptime_ms()
-        if self._duty and now - (self._fix_ms or 0) >= NO_FIX_MS:
+        if self.duty and now - (self._fix_ms or 0) >= NO_FIX_MS:
             return ["no_fix"]
         return []
 
     def order(self, kind: str, body: dict, command: str) -> tuple | None:
         """Run a command: (status, reason, data), or None when the answer comes later."""
-        if kind == "message":
-            self._messages.append([command, body["text"], 0 if body.get("answers") else None])
-            self._show(again=True, name="message")
-            return None
-        if kind == "duty":
-            if body["on"] != self._duty:
-                self._set_duty(body["on"], "command")
-            return "done", "", None
-        if kind == "locate":
-            return self._locate(command)
-        if kind == "ring":
-            self._ringing_ms = self.station.clock.uptime_ms() + body["for_s"] * 1000
-            return "done", "", None
-        return self.station.deed(kind, body, command)
+        from device.services.terminal_orders import order
 
-    def _locate(self, command: str) -> tuple | None:
-        if not self._may_record():
-            return "refused", "off duty", None
-        if self._is_fresh():
-            return "done", "", self._where()
-        self._locating[command] = self.station.clock.uptime_ms() + LOCATE_MS
-        return None
+        try:
+            return order(self, kind, body, command)
+        finally:
+            forget("device.services.terminal_orders")
 
     def self_test(self) -> dict:
         """Return part -> "ok" or what is wrong with it."""
-        parser = self._parser
-        counts = (
-            "ok" if self._is_fresh() else "no fix",
-            parser.sentences, parser.checksum_errors, parser.garbage_bytes,
-        )  # fmt: skip
-        return {"receiver": "{}: {} sentences, {} bad, {} bytes of garbage".format(*counts)}
+        from device.services.terminal_orders import self_test
+
+        return self_test(self)
 
     def on_watch(self, lease_s: int) -> None:
         """Somebody watches for so long: every fix at once."""
@@ -150,20 +145,28 @@ class Terminal:
         """A second has passed."""
         self._seal_if_due()
         now = self.station.clock.uptime_ms()
-        for command in [c for c in self._locating if self._locating[c] <= now]:
-            del self._locating[command]
+        for command in [c for c in self.locating if self.locating[c] <= now]:
+            del self.locating[command]
             self.station.orders.finish(command, "failed", "no fix")
-        if now < self._ringing_ms:
+        if now < self.ringing_ms:
             self._play("ring", "ring")
             self._light = "ring"
-        self._show(again=False)
+        self.show(again=False)
+        self._tell_bench()
         if self._sos.is_open and now >= self._call_ms and not self.station.link.up.is_set():
             self._call(now)
 
+    def _tell_bench(self) -> None:
+        """Say what a virtual board shows to whoever asks."""
+        tell, state = self._board.status, self.state()
+        tell("duty", state["duty"])
+        tell("sos", state["sos"])
+        tell("position", self._fix and position(self._fix, self._alt_mm))
+
     def on_expired(self, command: str) -> None:
         """A command that waited has been answered as expired."""
-        self._locating.pop(command, None)
-        self._messages = [row for row in self._messages if row[0] != command]
+        self.locating.pop(command, None)
+        self.messages = [row for row in self.messages if row[0] != command]
 
     # SOS.
 
@@ -191,8 +194,9 @@ class Terminal:
         sos.raise_(journal.epoch, journal.next_seq("event"), trigger)
         # Latched here: should the power go now, the record is made at the next start.
         station.kept.save("sos", sos.as_row())
+        self._pressed_ms = station.clock.uptime_ms()
         self._seal_press()
-        self._show(again=True, name="open")
+        self.show(again=True, name="open")
 
     def _seal_press(self) -> None:
         station, sos = self.station, self._sos
@@ -213,21 +217,6 @@ class Terminal:
         self._seal_if_due()
         station.changed()
 
-    def _restore_sos(self) -> None:
-        station, sos = self.station, self._sos
-        sos.restore(station.kept.load("sos"))
-        if not sos.is_open:
-            return
-        journal = station.logbook.journal
-        if sos.epoch != journal.epoch:
-            # The journal that held it is gone, perhaps unsent: it is raised anew.
-            trigger = sos.trigger
-            sos.apply("closed") or sos.apply("cancel")
-            self._press(trigger)
-        else:
-            self._seal_unsealed()
-        station.link.set_urgent(True)
-
     def _seal_unsealed(self) -> None:
         # Latched, and then the power went or something broke, before the record was made.
         sos, journal = self._sos, self.station.logbook.journal
@@ -243,10 +232,10 @@ class Terminal:
         if state == IDLE:
             self.station.relayed = None
             self.station.link.set_urgent(False)
-            if not self._duty:
+            if not self.duty:
                 self._seal()
         if state != before:
-            self._show(again=True, name="closed" if state == IDLE else state)
+            self.show(again=True, name="closed" if state == IDLE else state)
             self.station.changed()
 
     def _cancel(self) -> None:
@@ -259,16 +248,18 @@ class Terminal:
 
     # Duty and fixes.
 
-    def _may_record(self) -> bool:
-        return self._duty or self._sos.is_open
+    def may_record(self) -> bool:
+        """Say whether positions may be kept now."""
+        return self.duty or self._sos.is_open
 
-    def _set_duty(self, on: bool, by: str) -> None:
+    def set_duty(self, on: bool, by: str) -> None:
+        """Go on duty or off; `by`: button, command or boot."""
         if not on and not self._sos.is_open:
             self._seal()
-        self._duty = on
+        self.duty = on
         self.station.kept.save("duty", on)
         self.station.logbook.event("duty", {"on": on, "by": by})
-        self._show(again=True, name="duty_on" if on else "duty_off")
+        self.show(again=True, name="duty_on" if on else "duty_off")
         self.station.changed()
 
     def _on_fix(self, found) -> None:
@@ -287,15 +278,16 @@ class Terminal:
         self._fix, self._fix_ms, self._alt_mm = fix, now, found.alt_mm
         if quality_code == quality.NONE:
             self._fix = Fix(clock.now_ms(), *fix[1:])
-        if self._may_record():
+        if self.may_record():
             if self._recorder.must_seal(fix, quality_code):
                 self._seal()
-            self._recorder.offer(fix, quality_code, now, self._sos.is_open)
+            sos_ms = now - self._pressed_ms if self._sos.is_open else None
+            self._recorder.offer(fix, quality_code, now, sos_ms)
             self._seal_if_due()
-        for command in list(self._locating):
-            del self._locating[command]
-            if self._may_record():
-                self.station.orders.finish(command, "done", "", self._where())
+        for command in list(self.locating):
+            del self.locating[command]
+            if self.may_record():
+                self.station.orders.finish(command, "done", "", self.where())
             else:
                 self.station.orders.finish(command, "refused", "off duty")
 
@@ -317,21 +309,23 @@ class Terminal:
             # While each fix is a batch of its own it stays: it would be loaded every second.
             forget("wire_protocol.track_encode", "wire_protocol.columns")
 
-    def _is_fresh(self) -> bool:
+    def is_fresh(self) -> bool:
+        """Say whether the last fix still tells where the wearer is."""
         now = self.station.clock.uptime_ms()
         return self._fix_ms is not None and now - self._fix_ms <= FRESH_MS
 
-    def _where(self) -> dict:
+    def where(self) -> dict:
+        """Return the last fix as a command's answer carries it."""
         return {"fix": position(self._fix, self._alt_mm)}
 
     # What the wearer sees.
 
-    def _show(self, again: bool, name: str | None = None) -> None:
+    def show(self, again: bool, name: str | None = None) -> None:
         """Set the light for what matters most, and play `name` once if it has just happened."""
-        steady = "duty_on" if self._duty else "off"
+        steady = "duty_on" if self.duty else "off"
         if self._sos.is_open:
             steady = self._sos.state
-        elif self._messages:
+        elif self.messages:
             steady = "message"
         elif "journal" in self.station.logbook.faults:
             steady = "fault"
@@ -349,18 +343,19 @@ class Terminal:
         forget("device.domain.indications")
 
     def _lines(self) -> tuple:
-        link = "online" if self.station.link.up.is_set() else "OFFLINE"
-        lines = [("ON DUTY " if self._duty else "off duty ") + link]
+        # A lost network is told at once; the link itself may take minutes to be sure.
+        is_up = self.station.link.up.is_set() and self._board.network_is_up()
+        link = "online" if is_up else "OFFLINE"
+        lines = [("ON DUTY " if self.duty else "off duty ") + link]
         if self._sos.is_open and not self._silent():
             lines.append("SOS " + self._sos.state.upper())
             if self._sos.by:
                 lines.append(self._sos.by)
-        if self._messages:
-            _, text, given = self._messages[0]
+        if self.messages:
+            _, text, says = self.messages[0]
             lines.append(text[:SCREEN_TEXT_CHARS])
-            says = "read" if given is None else _ANSWERS[given]
-            lines.append("OK = {} ({})".format(says, len(self._messages)))
-            if given == 0:
+            lines.append("OK = {} ({})".format(says, len(self.messages)))
+            if says == "accept":
                 lines.append("hold OK = decline")
         for fault in sorted(self.station.logbook.faults):
             lines.append("! " + fault)
@@ -375,8 +370,11 @@ class Terminal:
             if not count:
                 await asyncio.sleep_ms(QUIET_MS)
                 continue
-            for found in self._parser.feed(buffer, count):
+            parser = self.parser
+            for found in parser.feed(buffer, count):
                 self._on_fix(found)
+            counts = (parser.sentences, parser.checksum_errors, parser.garbage_bytes)
+            self._board.status("receiver", counts)
             self._fed.set()
 
     async def _end_epochs(self, _beat) -> None:
@@ -385,7 +383,7 @@ class Terminal:
             self._fed.clear()
             await asyncio.sleep_ms(QUIET_MS)
             if not self._fed.is_set():
-                found = self._parser.flush()
+                found = self.parser.flush()
                 if found:
                     self._on_fix(found)
 
@@ -421,7 +419,7 @@ class Terminal:
             elif name == "ok":
                 self._on_ok(down)
             elif name == "duty" and down:
-                self._set_duty(not self._duty, "button")
+                self.set_duty(not self.duty, "button")
             elif name in ("man_down", "check_in") and down:
                 # What looks for a fall or a missed check-in says so like a button.
                 self.raise_sos(name)
@@ -429,31 +427,12 @@ class Terminal:
     def _on_ok(self, down: bool) -> None:
         now = self.station.clock.uptime_ms()
         if down:
-            self._ok_ms, self._ringing_ms = now, 0
-        if not self._messages:
-            return
-        command, _, given = self._messages[0]
-        if given is None:
-            if down:
-                self._answer(command, "done", None)
-        elif not down and now - self._ok_ms >= HOLD_MS:
-            self._answer(command, "refused", "decline")
-        elif not down:
-            status = "accepted" if given < 2 else "done"
-            self._answer(command, status, _ANSWERS[given])
+            self._ok_ms, self.ringing_ms = now, 0
+        if self.messages:
+            from device.services.terminal_orders import on_ok
 
-    def _answer(self, command: str, status: str, says: str | None) -> None:
-        """The wearer answers the first message; it stays while it is a task under way."""
-        data = None if says is None else {"answer": says}
-        orders = self.station.orders
-        if status == "accepted":
-            self._messages[0][2] += 1
-            orders.waiting[command] = self.station.clock.uptime_ms() + ANSWER_MS
-            self.station.logbook.result(command, status, "", data)
-        else:
-            self._messages.pop(0)
-            orders.finish(command, status, "declined" if says == "decline" else "", data)
-        self._show(again=False)
+            on_ok(self, down, now - self._ok_ms)
+            forget("device.services.terminal_orders")
 
     def _on_sos_button(self, down: bool) -> None:
         is_click = self._hold is not None and not self._hold.done()

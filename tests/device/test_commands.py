@@ -65,7 +65,7 @@ def test_it_rings_until_its_wearer_presses_ok(online, gateway):  # noqa: F811
     heard = online.shown("tone")
     assert heard
     online.push("ok")
-    assert online.ask("station.kind._ringing_ms") == 0
+    assert online.ask("station.kind.ringing_ms") == 0
 
 
 def test_a_reboot_is_answered_by_the_start_that_follows_and_done_once(online, gateway):  # noqa: F811
@@ -143,7 +143,7 @@ def test_a_self_test_names_each_part(gateway):  # noqa: F811
 
 
 def test_the_log_tells_of_a_crash_in_pieces(online, gateway):  # noqa: F811
-    online.ask("setattr(station.kind, '_parser', None)")
+    online.ask("setattr(station.kind, 'parser', None)")
     online.stand()
     gateway.wait_state(lambda state: "crash_receiver" in state["faults"], "the crash")
     lines, first = [], 0

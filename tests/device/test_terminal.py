@@ -143,6 +143,42 @@ def test_an_sos_shows_each_step_from_latched_to_help(terminal, gateway):
     assert len(gateway.events("sos")) == 1
 
 
+def test_a_lost_network_is_on_the_screen_before_the_link_knows(terminal, gateway):
+    terminal.on()
+    gateway.wait_state(lambda state: state["online"], "online")
+    terminal.shows("off duty online")
+    terminal.network(False)
+    terminal.shows("off duty OFFLINE")
+    assert terminal.ask("station.link.up.is_set()")
+    terminal.network(True)
+    terminal.shows("off duty online")
+
+
+def test_that_nothing_waits_any_more_is_told(terminal, gateway):
+    gateway.receipting = False
+    terminal.on()
+    gateway.wait_state(lambda state: state["online"] and state["held"]["event"], "what waits")
+    gateway.receipting = True
+    gateway.wait_state(lambda state: not any(state["held"].values()), "nothing waits")
+
+
+def test_a_bench_sees_duty_sos_position_and_what_the_receiver_said(terminal):
+    terminal.on(config={"duty": True})
+    terminal.shown("duty", True)
+    terminal.feed("noise$GNRMC,bad*00\r\n")
+    terminal.stand()
+
+    def sees(name, holds):
+        terminal.micropython.wait(
+            lambda said: said.get("shown") == name and said["value"] and holds(said["value"]), name
+        )
+
+    sees("receiver", lambda counts: counts == [3, 1, 5])
+    sees("position", lambda fix: (fix["at"], fix["lat"], fix["lon"]) == (NOW_S * 1000, LAT, LON))
+    terminal.hold()
+    sees("sos", lambda sos: sos["incident"] > 0)
+
+
 def test_a_short_touch_is_no_sos(terminal, gateway):
     terminal.on(config={"sos_hold_ms": 600})
     gateway.wait_state(lambda state: state["online"], "online")

@@ -7,7 +7,7 @@ from device.errors import PeerError
 
 WRITE_MS = 15_000
 _NOTHING = bytearray(0)
-USUAL_BYTES = 512  # Packets up to this long share one buffer; a longer one has its own.
+USUAL_BYTES = 256  # Packets up to this long share one buffer; a longer one has its own.
 
 
 class Wire:

@@ -1,8 +1,8 @@
 """Which fixes are kept, and when a batch of them is sealed.
 
 Off duty nothing is kept but in an SOS. Walking keeps a fix every 5 s, standing still one a minute,
-an SOS every one. A batch ends after 12 fixes or 60 s; while somebody watches and while an SOS is
-open every fix is a batch of its own.
+an SOS every one for 15 minutes behind each press, then one every 5 s. A batch ends after 12 fixes
+or 60 s; while somebody watches and while an SOS is open every fix is a batch of its own.
 """
 
 from wire_protocol.fix import Fix
@@ -10,6 +10,8 @@ from wire_protocol.fix import Fix
 MOVING_GAP_MS = 5_000
 STILL_GAP_MS = 60_000
 SOS_GAP_MS = 1_000
+# Somebody forgot to close it, or nobody comes: the battery must last for whoever does come.
+SOS_DENSE_MS = 900_000
 # A receiver that lies on a table says 5 to 30 cm/s; a slow walk is 60.
 MOVING_CMS = 50
 MOVED_M = 15  # Off the last fix kept by more than a receiver's noise: it moves, whatever it says.
@@ -32,22 +34,22 @@ class Recorder:
         self._kept_fix = None
         self._moved_ms = 0
 
-    def offer(self, fix: Fix, quality: int, now_ms: int, sos: bool) -> bool:
+    def offer(self, fix: Fix, quality: int, now_ms: int, sos_ms: int | None) -> bool:
         """Take a fix of a terminal that may record; True if it was kept.
 
         Args:
             fix: Dated by a clock of this quality; ask `must_seal` before.
             quality: Code of wire_protocol.clock.
             now_ms: Uptime.
-            sos: An SOS is open.
+            sos_ms: How long ago SOS was pressed last; None when none is open.
         """
         if (fix.speed_cms or 0) >= MOVING_CMS or self._is_elsewhere(fix):
             self._moved_ms = now_ms
             gap = MOVING_GAP_MS
         else:
             gap = STILL_GAP_MS if now_ms - self._moved_ms >= STILL_AFTER_MS else MOVING_GAP_MS
-        if sos:
-            gap = SOS_GAP_MS
+        if sos_ms is not None:
+            gap = SOS_GAP_MS if sos_ms < SOS_DENSE_MS else MOVING_GAP_MS
         if self._kept_ms is not None and now_ms - self._kept_ms < gap - SLACK_MS:
             return False
         if not self._fixes:

@@ -1,6 +1,7 @@
 """Where records are sealed: numbered, dated, written down; then the sender is told."""
 
 from device.adapters.journal import Journal
+from device.adapters.segments import FAMILIES
 from device.errors import JournalFault, JournalFull
 from device.late import make_once
 from wire_protocol import frames, lean
@@ -70,6 +71,10 @@ class Logbook:
         journal = self.journal
         record = encode(journal.epoch, journal.next_seq(stream), quality, items)
         return self._append(stream, record, len(items), False)
+
+    def holds(self) -> bool:
+        """Say whether records wait for their receipt."""
+        return any(self.journal.held(stream) for stream in FAMILIES)
 
     def name_lost(self) -> None:
         """Seal as records what the journal had to drop: it is awaited somewhere."""

@@ -55,6 +55,7 @@ class Station:
         self._changed = True
         self._told = None  # What of the state the broker was told last.
         self._told_ms = 0
+        self._told_held = False  # Records waited when it was told.
         self.supervisor.add("link", self.link.run, 300)
         self.supervisor.add("sender", self.sender.run, 60)
         self.supervisor.add("tick", self._tick, 30)
@@ -220,9 +221,12 @@ class Station:
             return
         self._changed = False
         essence = self._essence()
-        if due or essence != self._told:
+        drained = self._told_held and not self.logbook.holds()
+        if due or drained or essence != self._told:
+            held = self.logbook.holds()
             if self.link.publish("state", self._compose(), 1):
                 self._told, self._told_ms = essence, self.clock.uptime_ms()
+                self._told_held = held
             else:
                 self._changed = True
 

@@ -153,7 +153,7 @@ def kept_seconds(seconds, sos=False, speed=120, step=14):
     kept = []
     for second in range(seconds):
         fix = fix_at(second, 30_000_000 + second * step, speed)
-        if recorder.offer(fix, quality.GNSS, second * 1000, sos):
+        if recorder.offer(fix, quality.GNSS, second * 1000, second * 1000 if sos else None):
             kept.append(second)
     return kept
 
@@ -171,6 +171,12 @@ def case_recorder_keeps_every_second_in_an_sos():
     assert kept_seconds(20, sos=True, speed=0, step=0) == list(range(20))
 
 
+def case_recorder_keeps_one_fix_in_5_s_in_an_sos_that_nobody_closes():
+    kept = kept_seconds(960, sos=True, speed=0, step=0)
+    assert kept[:900] == list(range(900))
+    assert kept[900:] == list(range(904, 960, 5))
+
+
 def case_recorder_notices_movement_that_the_speed_does_not_say():
     # 2 m/s by position, and a receiver without VTG and RMC speed.
     assert len(kept_seconds(60, speed=None, step=18)) > 8
@@ -180,14 +186,12 @@ def case_recorder_seals_after_12_fixes_or_60_s_or_at_once_when_live():
     recorder = Recorder(12, 60)
     for second in range(0, 56, 5):
         assert not recorder.is_due(second * 1000, False)
-        recorder.offer(
-            fix_at(second, 30_000_000 + second * 20), quality.GNSS, second * 1000, False
-        )
+        recorder.offer(fix_at(second, 30_000_000 + second * 20), quality.GNSS, second * 1000, None)
     assert recorder.is_due(55_000, False)
     code, fixes = recorder.take()
     assert (code, len(fixes)) == (quality.GNSS, 12)
     assert not recorder.is_due(99_000, True)
-    recorder.offer(fix_at(100, 31_000_000), quality.GNSS, 100_000, False)
+    recorder.offer(fix_at(100, 31_000_000), quality.GNSS, 100_000, None)
     assert not recorder.is_due(100_000, False)
     assert recorder.is_due(100_000, True)
     assert recorder.is_due(160_000, False)
@@ -196,7 +200,7 @@ def case_recorder_seals_after_12_fixes_or_60_s_or_at_once_when_live():
 def case_recorder_ends_a_batch_where_the_clock_changes_or_goes_back():
     recorder = Recorder(12, 60)
     assert not recorder.must_seal(fix_at(9), quality.GNSS)
-    recorder.offer(fix_at(9), quality.GNSS, 0, True)
+    recorder.offer(fix_at(9), quality.GNSS, 0, 0)
     assert not recorder.must_seal(fix_at(9), quality.GNSS)
     assert recorder.must_seal(fix_at(8), quality.GNSS)
     assert recorder.must_seal(fix_at(10), quality.SERVER)

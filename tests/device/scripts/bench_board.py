@@ -104,7 +104,8 @@ class Board:
             self._show("screen", lines)
 
     def status(self, name, value):
-        self._show(name, value)
+        if self.shown.get(name) != value:
+            self._show(name, value)
 
     def battery_mv(self):
         return 3900

@@ -1,0 +1,73 @@
+"""Commands to a terminal, and what its wearer answers; loaded for the moment, then dropped."""
+
+LOCATE_MS = 60_000
+ANSWER_MS = 86_400_000  # A task that was accepted may take a day.
+HOLD_MS = 1_500  # OK held so long says no.
+ANSWERS = ("accept", "arrived", "done")  # What OK says, one after the other, to what asks.
+
+
+def order(terminal, kind: str, body: dict, command: str) -> tuple | None:
+    """Run a command: (status, reason, data), or None when the answer comes later."""
+    if kind == "message":
+        says = ANSWERS[0] if body.get("answers") else "read"
+        terminal.messages.append([command, body["text"], says])
+        terminal.show(again=True, name="message")
+        return None
+    if kind == "duty":
+        if body["on"] != terminal.duty:
+            terminal.set_duty(body["on"], "command")
+        return "done", "", None
+    if kind == "locate":
+        return _locate(terminal, command)
+    if kind == "ring":
+        terminal.ringing_ms = terminal.station.clock.uptime_ms() + body["for_s"] * 1000
+        return "done", "", None
+    return terminal.station.deed(kind, body, command)
+
+
+def on_ok(terminal, down: bool, held_ms: int) -> None:
+    """The wearer pressed OK, or let it go after so long, and there is a message."""
+    message = terminal.messages[0]
+    command, _, says = message
+    if says == "read":
+        if down:
+            _answer(terminal, command, "done", None)
+    elif not down and held_ms >= HOLD_MS:
+        _answer(terminal, command, "refused", "decline")
+    elif not down:
+        step = ANSWERS.index(says) + 1
+        if step < len(ANSWERS):
+            message[2] = ANSWERS[step]
+        _answer(terminal, command, "accepted" if step < len(ANSWERS) else "done", says)
+
+
+def self_test(terminal) -> dict:
+    """Return part -> "ok" or what is wrong with it."""
+    parser = terminal.parser
+    counts = (
+        "ok" if terminal.is_fresh() else "no fix",
+        parser.sentences, parser.checksum_errors, parser.garbage_bytes,
+    )  # fmt: skip
+    return {"receiver": "{}: {} sentences, {} bad, {} bytes of garbage".format(*counts)}
+
+
+def _locate(terminal, command: str) -> tuple | None:
+    if not terminal.may_record():
+        return "refused", "off duty", None
+    if terminal.is_fresh():
+        return "done", "", terminal.where()
+    terminal.locating[command] = terminal.station.clock.uptime_ms() + LOCATE_MS
+    return None
+
+
+def _answer(terminal, command: str, status: str, says: str | None) -> None:
+    """The wearer answers the first message; it stays while it is a task under way."""
+    data = None if says is None else {"answer": says}
+    station = terminal.station
+    if status == "accepted":
+        station.orders.waiting[command] = station.clock.uptime_ms() + ANSWER_MS
+        station.logbook.result(command, status, "", data)
+    else:
+        terminal.messages.pop(0)
+        station.orders.finish(command, status, "declined" if says == "decline" else "", data)
+    terminal.show(again=False)
