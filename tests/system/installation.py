@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.cookiejar import CookieJar
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +22,7 @@ from tests.gateway.installation import GatewayProcess
 
 PROJECT = Path(__file__).parent.parent.parent
 START_WAIT_S = 120
+STOP_WAIT_S = 30
 
 
 def free_ports(count: int) -> list[int]:
@@ -181,13 +182,27 @@ class Installation:
 
     def stop(self) -> None:
         """Ctrl-C."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-            try:
-                self.process.wait(30)
-            finally:
-                self.process.kill()
         self._output.close()
+        if self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(STOP_WAIT_S)
+        finally:
+            if self.process.poll() is None:
+                self._kill_all()
+
+    def _kill_all(self) -> None:
+        """End `xunhu up`, which did not stop, and the parts that would outlive it."""
+        self.process.kill()
+        self.process.wait()
+        parts = [int(path.read_text()) for path in (self.home / "logs").glob("*.pid")]
+        for number in (signal.SIGTERM, signal.SIGKILL):  # Virtual devices end by the first alone.
+            for part in parts:
+                with suppress(ProcessLookupError):
+                    os.killpg(part, number)
+            with suppress(AssertionError):
+                wait_for("all parts end", lambda: not any(map(_runs, parts)), STOP_WAIT_S)
 
 
 @contextmanager
@@ -199,3 +214,11 @@ def started(home: Path, *options: str) -> Iterator[Installation]:
         yield installation
     finally:
         installation.stop()
+
+
+def _runs(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return not stat.rpartition(") ")[2].startswith("Z")
