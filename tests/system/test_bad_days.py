@@ -28,6 +28,7 @@ from tests.system.witness import Screen, Wire
 from xunhu.broker import answers
 
 TERMINALS, SENSORS = 8, 2
+RECORDS_MIN = 3 * TERMINALS
 NAMED = [f"{path}.{point}" for path in PATHS for point in POINTS]
 KILLED = ("gateway-1", "gateway-2", "api-1")
 # Named points and kills from outside at any moment, 20 in all.
@@ -220,10 +221,12 @@ def full_disk(installation: Installation, *parts: str):
 
 
 def all_seal(installation: Installation, before: dict[str, Account]) -> bool:
-    """Every terminal has made some more records."""
+    """Every terminal has made a record since, and all together a good many."""
     found = accounts(installation.home)
-    return all(
-        len(found[name].sealed) > len(one.sealed) + 2
+    made = [
+        len(found[name].sealed) - len(one.sealed)
         for name, one in before.items()
         if name.startswith("t-")
-    )
+    ]
+    # Who stands still makes a fix a minute.
+    return min(made) > 0 and sum(made) >= RECORDS_MIN
