@@ -59,6 +59,8 @@ def test_a_sensor_is_a_diamond_and_a_terminal_a_circle(seen):
 
 def test_a_click_on_either_marker_shows_its_device(console, seen):
     for blob, kind in zip(seen, "ts", strict=True):
+        # The map is as wide again as it was before a panel stood beside it.
+        wait_until(lambda blob=blob: any(blob & found for found in markers(console)))
         x, y = (sum(axis) / len(blob) for axis in zip(*blob, strict=True))
         console.get("map").click(position={"x": x, "y": y})
         panel = console.page.locator(f"[data-test=device-panel][data-device^={kind}-]")
