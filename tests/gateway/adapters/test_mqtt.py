@@ -15,9 +15,6 @@ from tests.gateway.bus import HEARS_DEVICES, Witness
 from tests.gateway.fake_device import FakeDevice
 from tests.gateway.installation import Installation, wait_for
 
-# paho leaves the socket of a failed TLS handshake to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
-
 BULK = [("xh/1/+/up/track", 0)]
 URGENT = [("xh/1/+/up/event", 1)]
 
