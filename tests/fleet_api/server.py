@@ -187,13 +187,15 @@ class LiveView:
         return message
 
     def snapshot(self, seconds: float = ANSWER_S_MAX) -> dict:
+        end_s = time.monotonic() + seconds
         while True:
-            message = self.next(seconds)
+            message = self.next(max(0.0, end_s - time.monotonic()))
             if message["type"] == "snapshot":
                 return message
 
     def wait_for(self, kind: str, seconds: float = ANSWER_S_MAX, **fields: object) -> dict:
         """Return the next delta of this kind with these fields, after the one returned before."""
+        end_s = time.monotonic() + seconds
         while True:
             while self._looked < len(self.deltas):
                 delta = self.deltas[self._looked]
@@ -205,7 +207,7 @@ class LiveView:
                     inner = delta
                 if fields.items() <= inner.items():
                     return inner
-            self.next(seconds)
+            self.next(max(0.0, end_s - time.monotonic()))
 
     def closed(self, seconds: float = ANSWER_S_MAX) -> int:
         """Read until the server closes, and return its code; 1006 when it just went away."""

@@ -16,7 +16,7 @@ def test_what_a_broken_journal_holds_is_sent_before_it_is_made_anew(bench: Bench
     # There is a broker and no gateway: everything is sent, and nothing is receipted.
     control.wait(lambda shown: "off duty online" in shown["screen"], 30)
     control.push("duty")
-    wait_for(lambda: any(row[0] == "track" for row in _sealed(bench)), 60, "a sealed batch")
+    wait_for(lambda: any(row[0] == "track" for row in _sealed(bench)), 180, "a sealed batch")
     control.push("sos", hold_s=1)
     control.wait(lambda shown: "SOS SENT" in shown["screen"], 20)
     bench.cut_power()

@@ -133,11 +133,10 @@ def test_a_browser_that_stops_reading_blocks_nobody_and_catches_up(server, distr
         for number in range(rounds):
             at = first + number * each
             gateway.publish(*(position("t-east-1", at + i) for i in range(each)))
+            awake.wait_for("position", seconds=60, at_ms=at + each - 1)
         last = first + rounds * each - 1
-        awake.wait_for("position", seconds=60, at_ms=last)
-        seen = [d["at_ms"] for d in awake.deltas]
-        if len(awake.snapshots) == 1:
-            assert seen == list(range(first, last + 1))
+        assert [d["at_ms"] for d in awake.deltas] == list(range(first, last + 1))
+        assert len(awake.snapshots) == 1
         case_id = district.press().case["id"]
         awake.wait_for("case", id=case_id)
         # Now the other one reads again: old deltas, then a snapshot, and nothing is missing.
