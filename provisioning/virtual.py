@@ -87,6 +87,7 @@ class Rig:
         battery_mv: First voltage.
         link_up: Whether there is a network at the start.
         period_s: How often the receiver speaks.
+        late_ms: How long after its second it does; None: 50 to 500, by the device's name.
         slice_bytes: Its bytes arrive in random pieces up to this long.
         witness: Note presses, positions, screens and sealed records in witness.jsonl, for a test
             to compare; or only those named: input, fed, screen, sealed, link, receiver, sensor.
@@ -99,6 +100,7 @@ class Rig:
     battery_mv: int = 3900
     link_up: bool = True
     period_s: int = 1
+    late_ms: int | None = None
     slice_bytes: int = 64
     witness: bool | Sequence[str] = False
     modem: bool = False
@@ -207,7 +209,7 @@ def _write_rig(folder: Path, rig: Rig) -> None:
             "seed": seed,
             "period_s": rig.period_s,
             "slice_bytes": rig.slice_bytes,
-            "late_ms": 50 + seed * 37 % 450,
+            "late_ms": 50 + seed * 37 % 450 if rig.late_ms is None else rig.late_ms,
         }
         content["receiver"] = wired | _write_receiver(folder, rig.receiver)
     (folder / "rig.json").write_text(json.dumps(content))
