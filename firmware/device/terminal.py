@@ -149,9 +149,9 @@ class Terminal:
             del self.locating[command]
             self.station.orders.finish(command, "failed", "no fix")
         if now < self.ringing_ms:
-            self._play("ring", "ring")
-            self._light = "ring"
-        self.show(again=False)
+            self.show(again=True, name="ring")
+        else:
+            self.show(again=False)
         self._tell_bench()
         if self._sos.is_open and now >= self._call_ms and not self.station.link.up.is_set():
             self._call(now)
@@ -325,6 +325,8 @@ class Terminal:
         steady = "duty_on" if self.duty else "off"
         if self._sos.is_open:
             steady = self._sos.state
+        elif self.station.clock.uptime_ms() < self.ringing_ms:
+            steady = "ring"
         elif self.messages:
             steady = "message"
         elif "journal" in self.station.logbook.faults:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.device.device_rig import wait_for
@@ -12,6 +14,8 @@ from tests.device.test_terminal import (  # noqa: F401 - fixtures
     status,
     terminal,
 )
+
+RING = [[150, 150], [500, 0]]  # Short, long.
 
 
 @pytest.fixture
@@ -62,8 +66,14 @@ def test_a_wearer_declines_by_holding(terminal, gateway):  # noqa: F811
 def test_it_rings_until_its_wearer_presses_ok(online, gateway):  # noqa: F811
     rung = send(gateway, 1, "ring", {"for_s": 60})
     gateway.wait_result(rung, "done")
-    heard = online.shown("tone")
-    assert heard
+    online.shown("tone", RING)
+    seen = len(online.micropython.lines)
+    online.shown("tone", RING)
+    # It can be seen all the while, too: nothing else comes between on the light.
+    said = [json.loads(line) for line in online.micropython.lines[seen:] if line[:1] == "{"]
+    lights = [row["value"] for row in said if row.get("shown") == "light"]
+    assert lights
+    assert all(light == [[200, 200]] for light in lights), lights
     online.push("ok")
     assert online.ask("station.kind.ringing_ms") == 0
 

@@ -1,8 +1,8 @@
 """What light, vibration and tone say: patterns of (on, off) in ms, told apart without reading.
 
-Light goes on and on, vibration and tone play once. The four steps of an SOS differ in number and
-length, so that each is known by sight alone, by touch alone and by ear alone:
-open: one long; sent: two short; stored: three short; taken: two long; help: long, short, long.
+Light goes on and on, vibration and tone play once. Each is known by sight alone, by touch alone
+and by ear alone, by how many signs it has, and whether they are short or long; docs/firmware.md
+has them all, and tests/device/test_indications.py holds that no two are alike.
 """
 
 # name -> (light, vibration and tone): on and off in turn, in units of 50 ms. Written as texts
@@ -10,17 +10,17 @@ open: one long; sent: two short; stored: three short; taken: two long; help: lon
 PATTERNS = {
     "off": ("", ""),
     "duty_on": ("1 99", "3 0"),
-    "duty_off": ("", "12 0"),
+    "duty_off": ("", "12 4 3 0"),
     "open": ("2 2", "20 0"),
     "sent": ("3 3 3 20", "3 3 3 0"),
     "stored": ("3 3 3 3 3 20", "3 3 3 3 3 0"),
-    "taken": ("12 12 12 30", "12 6 12 0"),
+    "taken": ("12 6 12 30", "12 6 12 0"),
     "help": ("12 3 3 3 12 40", "12 4 4 4 12 0"),
     "closed": ("", "3 3 3 3 3 3 3 0"),
-    "message": ("3 57", "3 2 3 12 3 2 3 0"),
-    "ring": ("4 4", "8 4 8 0"),
-    "alarm": ("6 6", "10 10 10 10 10 10 10 0"),
-    "fault": ("1 3 1 55", "1 1 1 1 1 1 1 1 1 0"),
+    "message": ("12 48", "3 2 3 16 3 2 3 0"),
+    "ring": ("4 4", "3 3 10 0"),
+    "alarm": ("8 8", "10 6 10 6 10 6 10 0"),
+    "fault": ("3 3 3 3 3 3 3 40", "3 3 3 3 3 3 3 3 3 0"),
 }
 _UNIT_MS = 50
 
