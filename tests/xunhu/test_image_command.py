@@ -1,5 +1,6 @@
 """`xunhu image`, as it is typed: what it makes, and what it warns of."""
 
+import json
 import stat
 import subprocess
 import sys
@@ -25,6 +26,7 @@ def _image(home: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, str, str]
     command = [
         sys.executable, "-m", "xunhu", "image", "--board", "esp32_devkit",
         "--micropython", str(OFFICIAL), "--wifi", "village:12345678",
+        "--wifi", "market", "--apn", "internet.example", "--relay",
         "--broker", "192.0.2.10:8883", "--broker-name", "broker.example",
         "--device", "t-0100", "-o", str(output),
     ]  # fmt: skip
@@ -39,7 +41,11 @@ def test_the_image_is_whole_and_nobody_else_can_read_it(tmp_path, monkeypatch):
     content = output.read_bytes()
     assert len(content) == FLASH_BYTES
     place = partition("nvs")
-    assert read_nvs(content[place.address : place.end])["id"] == b"t-0100"
+    held = read_nvs(content[place.address : place.end])
+    assert held["id"] == b"t-0100"
+    config = json.loads(held["config"])
+    assert config["networks"] == [["village", "12345678"], ["market", ""]]
+    assert (config["apn"], config["relay"]) == ("internet.example", True)
     for private in (output, home):
         assert stat.S_IMODE(private.stat().st_mode) & 0o077 == 0
     # What it says to type next can be typed.

@@ -28,7 +28,18 @@ from xunhu.home import Home
     "networks",
     multiple=True,
     metavar="NAME[:PASSWORD]",
-    help="A network to join; repeat it for more, in order.",
+    help=f"A network to join; repeat it for more, in order, {configuration.NETWORKS_MAX} at most.",
+)
+@click.option(
+    "--apn",
+    default="",
+    metavar="NAME",
+    help="Access point name of the LTE modem, used where no network is; without it none is used.",
+)
+@click.option(
+    "--relay",
+    is_flag=True,
+    help="A terminal without a link hands its SOS to neighbours by radio, and carries theirs.",
 )
 @click.option("--broker", required=True, metavar="HOST:PORT", help="As the board reaches it.")
 @click.option(
@@ -44,6 +55,8 @@ def image(  # noqa: PLR0913, PLR0917 - one for each option
     board: str,
     official: Path,
     networks: tuple[str, ...],
+    apn: str,
+    relay: bool,
     broker: str,
     broker_name: str,
     device_id: str,
@@ -61,6 +74,8 @@ def image(  # noqa: PLR0913, PLR0917 - one for each option
         broker_name=broker_name,
         device_kind="terminal" if device_id.startswith("t-") else "sensor_node",
         networks=tuple(configuration.parse_network(text) for text in networks),
+        apn=apn,
+        relay=relay,
         duty=duty,
     )
     micropython = load_official(official)
