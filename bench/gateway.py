@@ -40,6 +40,7 @@ EPOCH = 7
 # A device has up to 16 messages under way; two of each fill the pipe.
 UNDER_WAY_MAX = 2 * DEVICES
 INFLUX_FIXES_MAX = 300_000
+SINK_BEHIND_MAX, SINK_WAIT_S = 10_000, 60
 # Beside the rules of every installation: one connection that speaks for all devices.
 RULES = "user source\ntopic write xh/1/+/up/+\nuser sink\ntopic read xh/1/+/up/+\n"
 TICKS_A_SECOND = 100  # /proc/PID/stat
@@ -171,7 +172,11 @@ def broker_run(installation: Installation, work: list[tuple[bytes, bytes]]) -> d
             source.publish(*message)
             if number % 500 == 499:
                 # Paced by what the sink has seen, else the broker drops.
-                while number - sink.tell() // 4 > 20_000:
+                until_s = time.monotonic() + SINK_WAIT_S
+                while number - sink.tell() // 4 > SINK_BEHIND_MAX:
+                    if time.monotonic() > until_s:
+                        process.kill()
+                        sys.exit("the raw broker dropped messages: its sink waits for them")
                     time.sleep(0.001)
         process.wait(300)
     seconds = time.monotonic() - start_s
