@@ -120,6 +120,7 @@ def _download(bundle: Bundle, state: Path) -> list[Path]:
         "Dir::Cache::srcpkgcache": "",
         "APT::Architecture": architecture,
         "APT::Architectures": architecture,
+        "Acquire::Retries": "5",  # A mirror that is busy for a moment is no reason to give up.
         "APT::Sandbox::User": "root",  # The sandbox user may not read below a private home.
         "Debug::NoLocking": "true",
     }

@@ -33,11 +33,17 @@ cat >"$cache/rustc" <<'WRAPPER'
 exec "$@" --cap-lints=allow
 WRAPPER
 chmod +x "$cache/rustc"
+export CARGO_NET_RETRY=10
 export GOTOOLCHAIN=local GOFLAGS=-mod=readonly RUSTUP_TOOLCHAIN=stable
 export RUSTC_WRAPPER="$cache/rustc" PKG_CONFIG="$cache/pkg-config"
-if { go build -o "$PKG_CONFIG" github.com/influxdata/pkg-config &&
-    go build -tags sqlite_foreign_keys,sqlite_json -o "$cache/influxd.new" \
-        github.com/influxdata/influxdb/v2/cmd/influxd; } >"$cache/build.log" 2>&1; then
+build() {
+    go build -o "$PKG_CONFIG" github.com/influxdata/pkg-config &&
+        go build -tags sqlite_foreign_keys,sqlite_json -o "$cache/influxd.new" \
+            github.com/influxdata/influxdb/v2/cmd/influxd
+}
+# Again, because a registry that is busy for a moment is no reason to give up; what was fetched and
+# compiled the first time is there.
+if { build || build; } >"$cache/build.log" 2>&1; then
     mv "$cache/influxd.new" "$cache/influxd"
     echo "$cache/influxd"
 else

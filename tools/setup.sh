@@ -13,7 +13,8 @@ install() {
         exit 1
     fi
     log=$(mktemp)
-    if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"; } >"$log" 2>&1; then
+    if ! { apt-get -o Acquire::Retries=5 update &&
+        DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=5 install -y --no-install-recommends "$@"; } >"$log" 2>&1; then
         echo "missing: $* ($(grep '^E:' "$log" | tail -n 1))" >&2
         exit 1
     fi
@@ -47,7 +48,8 @@ if [ "$have" != "$(stamp $lock)" ] && [ "$have" != "$(stamp requirements-dev.loc
     # Only one that was moved is made anew: a running demo may be using it.
     grep -qF "$(pwd)/.venv/" .venv/bin/pip 2>/dev/null || rm -rf .venv
     python3 -m venv .venv
-    .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $lock || {
+    .venv/bin/pip install --quiet --disable-pip-version-check --retries 10 --timeout 60 \
+        --require-hashes -r $lock || {
         echo "missing: Python packages of $lock (pip could not install them, see above)" >&2
         exit 1
     }
