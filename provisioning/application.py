@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -56,6 +57,10 @@ _IN_VFS = (
 )  # Boot code, in a partition of its own: `image.vfs_image`.
 _MPY_HEADER = b"M\x06"  # Bytecode version 6: MicroPython 1.19 up to today's 1.29.
 _COMPILE_SECONDS_MAX = 60
+# Rigs prepare many devices at once. Python 3.11 counts the depth of a syntax tree for all threads
+# together and raises SystemError when two make one at a time (CPython issue 106905). Besides,
+# whoever waits takes from the cache what the first one has built.
+_BUILDING = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -75,9 +80,8 @@ def boards() -> list[str]:
     return sorted(path.parent.name for path in (FIRMWARE / "boards").glob("*/board"))
 
 
-@lru_cache(maxsize=8)
 def build_application(board: str, start: Path | None = None) -> Application:
-    """Compile the application for a board; made once in a process.
+    """Compile the application for a board; made once in a process, whatever thread asks.
 
     Args:
         board: One of `boards()`.
@@ -86,6 +90,12 @@ def build_application(board: str, start: Path | None = None) -> Application:
     Raises:
         ImageError: There is no such board, a module does not compile, or it all does not fit.
     """
+    with _BUILDING:
+        return _build_application(board, start)
+
+
+@lru_cache(maxsize=8)
+def _build_application(board: str, start: Path | None) -> Application:
     if board not in boards():
         raise ImageError(f"no board {board!r}; there are {', '.join(boards())}")
     files = _compile(link_application(board, start).modules)
@@ -103,7 +113,8 @@ def link_application(board: str, start: Path | None = None) -> Linked:
     Raises:
         ImageError: A module is missing, or does what linking cannot keep.
     """
-    return _link(board, source_modules(board, start), _ROOTS)
+    with _BUILDING:
+        return _link(board, source_modules(board, start), _ROOTS)
 
 
 def link_rescue(board: str) -> Linked:
@@ -112,7 +123,9 @@ def link_rescue(board: str) -> Linked:
     Raises:
         ImageError: A module is missing, or does what linking cannot keep.
     """
-    return _link(board, _reached(board, _RESCUE_ROOTS), _RESCUE_ROOTS, _RESCUE_MODULE_BYTES_MAX)
+    with _BUILDING:
+        reached = _reached(board, _RESCUE_ROOTS)
+        return _link(board, reached, _RESCUE_ROOTS, _RESCUE_MODULE_BYTES_MAX)
 
 
 def _link(

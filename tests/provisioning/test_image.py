@@ -4,10 +4,12 @@ import json
 import subprocess
 import sys
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from provisioning import application
 from provisioning import image as composing
 from provisioning.application import (
     FIRMWARE,
@@ -136,8 +138,21 @@ def test_the_slot_holds_only_what_the_device_reaches():
 
 def test_the_same_source_gives_the_same_slot():
     first = build_application("virtual")
-    build_application.cache_clear()
+    application._build_application.cache_clear()
     assert build_application("virtual").slot_image == first.slot_image
+
+
+def test_many_threads_can_ask_at_once():
+    """A rig prepares its boards side by side; each switch of threads hits the middle of a tree."""
+    application._build_application.cache_clear()
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            built = list(pool.map(build_application, ["virtual", "esp32_devkit"] * 4))
+    finally:
+        sys.setswitchinterval(interval_s)
+    assert len({id(each) for each in built}) == 2
 
 
 def test_a_fixed_build_date_is_taken(monkeypatch: pytest.MonkeyPatch):
