@@ -11,7 +11,9 @@ from tests.fleet_api.console.browser import ARGUMENTS, Console
 expect.set_options(timeout=20_000)
 
 
-@pytest.fixture(scope="package")
+# Not the package's: it would live on while the same worker opens browsers for other tests, and
+# Playwright takes only one at a time.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
