@@ -117,6 +117,7 @@ class Servers:
                 raise StageError(f"{device} has no open SOS to {step}")
             if step == "take":
                 case.status, case.taken_by, case.taken_ms = "taken", OPERATOR, now_ms
+                case.acknowledged_presses = case.presses
             elif step == "close":
                 case.status, case.closed_by, case.closed_ms = "closed", OPERATOR, now_ms
             last = session.get(Event, case.last_event_id)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query
 
 from fleet_api.call import CallDep, PartsDep
 from fleet_api.cases import repository, service
-from fleet_api.cases.schemas import CaseOut, CaseQuery, Close, Help, Nothing
+from fleet_api.cases.schemas import CaseOut, CaseQuery, Close, Help, Take
 from fleet_api.kit.paging import Id, page
 from fleet_api.kit.responses import errors
 from fleet_api.kit.schemas import Json, Page
@@ -37,10 +37,10 @@ def get_case(case_id: CaseId, call: CallDep) -> Json:
 
 
 @router.post("/{case_id}/take", response_model=CaseOut, responses=errors(401, 403, 404, 409))
-def take_case(case_id: CaseId, call: CallDep, _body: Nothing | None = None) -> Json:
-    """Answer for a case: it gets your name, and an SOS's wearer is told."""
+def take_case(case_id: CaseId, call: CallDep, body: Take | None = None) -> Json:
+    """Answer for a case, or for what was pressed again: it gets your name, its wearer is told."""
     with call.write("operator") as unit:
-        return service.take(unit, case_id)
+        return service.take(unit, case_id, (body or Take()).presses)
 
 
 @router.post("/{case_id}/help", response_model=CaseOut, responses=errors(401, 403, 404, 409))

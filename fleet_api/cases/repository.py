@@ -9,7 +9,10 @@ from sqlalchemy.orm import Session, aliased
 from fleet_api.cases.schemas import CaseQuery
 from fleet_api.kit.paging import before_id
 from fleet_api.kit.scope import Scope
-from storage.registry.models import Case, Device, Event
+from storage.registry.models import Case, Command, Device, Event
+
+# Of one SOS three things are said at most, but an operator may repeat himself.
+_SAID_MAX = 50
 
 _First = aliased(Event)
 
@@ -60,12 +63,36 @@ def open_or_among(session: Session, case_ids: Collection[int]) -> list[CaseRow]:
     )
 
 
-def move(session: Session, case_id: int, from_status: str, values: dict[str, Any]) -> bool:
-    """Change a case if it still has `from_status`; False when somebody was faster."""
+def move(session: Session, before: Case, values: dict[str, Any]) -> bool:
+    """Change a case if it still is where it was `before`; False when somebody was faster."""
     result = session.execute(
-        update(Case).where(Case.id == case_id, Case.status == from_status).values(**values)
+        update(Case)
+        .where(
+            Case.id == before.id,
+            Case.status == before.status,
+            Case.acknowledged_presses == before.acknowledged_presses,
+        )
+        .values(**values)
     )
     return bool(result.rowcount)  # type: ignore[attr-defined]
+
+
+def help_was_said(session: Session, device: str, epoch: int, incident: int) -> bool:
+    """Tell whether the wearer of this SOS was told, or will be, that help is coming."""
+    bodies = session.scalars(
+        select(Command.body)
+        .where(
+            Command.device == device,
+            Command.topic == "sos_status",
+            Command.status.not_in(("superseded", "expired", "failed")),
+        )
+        .order_by(Command.created_ms.desc())
+        .limit(_SAID_MAX)
+    )
+    return any(
+        (body["epoch"], body["incident"], body["status"]) == (epoch, incident, "help")
+        for body in bodies
+    )
 
 
 def _rows() -> Rows:

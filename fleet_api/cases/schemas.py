@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from fleet_api.events.schemas import EventOut
-from fleet_api.kit.paging import ListQuery
+from fleet_api.kit.paging import Id, ListQuery
 from fleet_api.kit.schemas import Answer, Ms, Question
 from fleet_api.kit.texts import Printable, Word
 
@@ -22,7 +22,10 @@ class CaseOut(Answer):
     opened_at_ms: int = Field(examples=[1_795_400_000_000], description="When it happened.")
     opened_received_ms: Ms = Field(examples=[1_795_400_000_400])
     late: bool = Field(examples=[False])
-    presses: int = Field(examples=[1])
+    presses: int = Field(examples=[1], description="How often it was pressed, or raised.")
+    acknowledged_presses: int = Field(
+        examples=[0], description="So many of them somebody took; fewer than presses: it alerts."
+    )
     last_event_id: int | None = Field(examples=[7])
     cancelled_ms: int | None = Field(examples=[None], description="The wearer's cancel.")
     cleared_ms: int | None = Field(examples=[None], description="The alarm's value fell back.")
@@ -39,6 +42,16 @@ class CaseOut(Answer):
         description="Of opened_at_ms: its clock, its fix. null: overtaken by a later press."
     )
     last_event: EventOut | None
+
+
+class Take(Question):
+    """What the caller has seen."""
+
+    presses: Id | None = Field(
+        default=None,
+        examples=[1],
+        description="`presses` as your screen shows it; without it, all that there are.",
+    )
 
 
 class Close(Question):
@@ -61,10 +74,6 @@ class Help(Question):
         examples=["t-0002"],
         description="The terminal of who goes: the wearer reads its name and how far it is.",
     )
-
-
-class Nothing(Question):
-    """An empty body."""
 
 
 class CaseQuery(ListQuery):

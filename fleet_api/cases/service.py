@@ -47,14 +47,32 @@ def require_case(unit: Unit, case_id: int) -> CaseRow:
     return row
 
 
-def take(unit: Unit, case_id: int) -> dict[str, Any]:
+def take(unit: Unit, case_id: int, presses: int | None = None) -> dict[str, Any]:
     """Make the caller answer for a case; an SOS's wearer is told by whom.
 
+    A taken case that was pressed again is taken again, by whoever has it or by another.
+
+    Args:
+        unit: The request's.
+        case_id: A case.
+        presses: How many the caller has seen; None: all that there are.
+
     Raises:
-        ConflictError: Somebody has it (named), or it is closed.
+        ConflictError: Somebody has it (named) and it was not pressed again since, or it is closed.
     """
-    taken = {"taken_by": unit.caller.name, "taken_ms": unit.now_ms}
-    return _step(unit, case_id, "take", taken, {"status": "taken"})
+    case = require_case(unit, case_id).case
+    seen = case.presses if presses is None else min(presses, case.presses)
+    if case.taken_ms is not None and seen <= case.acknowledged_presses:
+        raise _refused(case)
+    taken = {
+        "taken_by": unit.caller.name,
+        "taken_ms": unit.now_ms,
+        "acknowledged_presses": seen,
+    }
+    noted: dict[str, Any] = {"presses": seen}
+    if case.taken_by is not None:
+        noted["taken_before_by"] = case.taken_by
+    return _step(unit, case_id, "take", taken, {"status": "taken"}, noted)
 
 
 def send_help(
@@ -79,7 +97,7 @@ def send_help(
     if goes is not None:
         helper = require_device(unit.session, unit.scope, goes)
         told |= {"by": name_on_screen(helper.wearer or helper.name), "distance_m": distance_m}
-    return _step(unit, case_id, "help", {}, told)
+    return _step(unit, case_id, "help", {}, told, {})
 
 
 Place = Mapping[str, Any]  # lat_e6, lon_e6, received_ms
@@ -129,23 +147,27 @@ def close(unit: Unit, case_id: int, reason: str) -> dict[str, Any]:
         "closed_ms": unit.now_ms,
         "close_reason": reason.strip(),
     }
-    return _step(unit, case_id, "close", closed, {"status": "closed"})
+    noted = {"reason": closed["close_reason"]}
+    return _step(unit, case_id, "close", closed, {"status": "closed"}, noted)
 
 
-def _step(
-    unit: Unit, case_id: int, step: str, values: dict[str, Any], told: dict[str, Any]
+def _step(  # what a step does: to the row, to the wearer, to the log
+    unit: Unit,
+    case_id: int,
+    step: str,
+    values: dict[str, Any],
+    told: dict[str, Any],
+    noted: dict[str, Any],
 ) -> dict[str, Any]:
-    row = require_case(unit, case_id)
-    case = row.case
-    before = case.status
-    status = states.after(before, step)
+    case = require_case(unit, case_id).case
+    status = states.after(case.status, step)
     if status is None:
         raise _refused(case)
     # The update names the state it starts from: of two operators at once, one gets the case.
-    if not repository.move(unit.session, case_id, before, {"status": status, **values}):
+    if not repository.move(unit.session, case, {"status": status, **values}):
         raise _refused(require_case(unit, case_id).case)
-    _tell_wearer(unit, row, told)
-    unit.audit(f"case.{step}", case.device, {"case": case_id, **_audited(values)})
+    _tell_wearer(unit, require_case(unit, case_id), told)
+    unit.audit(f"case.{step}", case.device, {"case": case_id, **noted})
     changed = case_json(require_case(unit, case_id))
     unit.announce({"kind": "case", "case": changed})
     return changed
@@ -155,11 +177,18 @@ def _tell_wearer(unit: Unit, row: CaseRow, told: dict[str, Any]) -> None:
     case, device, event, _ = row
     if case.kind != "sos" or device.retired_ms is not None:
         return
+    if told["status"] != "closed" and case.presses > case.acknowledged_presses:
+        # Pressed once more meanwhile: "taken" would speak of a press that nobody has looked at.
+        return
     # The SOS that the terminal shows now: after a cancel a further press is a new incident in
     # the same open case.
     epoch, incident = case.epoch, case.incident
     if event is not None and "incident" in event.body:
         epoch, incident = event.epoch, event.body["incident"]
+    if told["status"] == "taken" and repository.help_was_said(
+        unit.session, case.device, epoch, incident
+    ):
+        return  # It says more, and must not be superseded by less.
     ledger.send(
         unit,
         device=case.device,
@@ -192,7 +221,3 @@ def _refused(case: Case) -> ConflictError:
             taken_ms=case.taken_ms,
         )
     return ConflictError("case_not_taken", f"Case {case.id} must be taken by somebody first.")
-
-
-def _audited(values: dict[str, Any]) -> dict[str, Any]:
-    return {"reason": values["close_reason"]} if "close_reason" in values else {}

@@ -2,11 +2,12 @@
 
 A step that is not in the table is refused and nothing changes. Opening is the gateway's: it
 happens in the transaction of the event. `help` says that help is on its way; it stays a taken
-case.
+case. A taken case is taken again when it was pressed again, and only then.
 """
 
 STEPS = {
     ("reported", "take"): "taken",
+    ("taken", "take"): "taken",
     ("taken", "help"): "taken",
     ("taken", "close"): "closed",
 }

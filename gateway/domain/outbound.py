@@ -51,6 +51,9 @@ def status_to_repeat(state: Json, case: Json | None, said: Iterable[Json]) -> Js
     sos = state.get("sos")
     if sos is None or case is None:
         return None
+    if case["status"] != "closed" and case["presses"] > case["acknowledged_presses"]:
+        # The wearer would take it for the press that nobody has looked at yet.
+        return None
     furthest = max(said, key=lambda body: (_SAID[body["status"]], body["at"]), default=None)
     if furthest is None or _SAID[furthest["status"]] < _SAID.get(case["status"], 0):
         # A further press in a case that was taken before: the wearer must learn of it.

@@ -59,6 +59,7 @@ def _open_or_join(
 
 
 def _join(case: Case, event: Event, incident: int) -> None:
+    # Whoever took the case has not seen this one: it stays theirs, and alerts again.
     case.presses += 1
     case.last_event_id = event.id
     if case.kind != "sos":
@@ -91,6 +92,7 @@ def _new_case(session: Session, event: Event, kind: str, incident: int) -> dict[
         "opened_received_ms": event.received_ms,
         "late": event.late,
         "presses": 1,
+        "acknowledged_presses": 0,
         "last_event_id": event.id,
         "cancelled_ms": _cancelled_ms(session, event, incident) if kind == "sos" else None,
     }

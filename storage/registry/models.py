@@ -139,6 +139,8 @@ class Case(Row):
     opened_received_ms: Mapped[int]
     late: Mapped[bool]
     presses: Mapped[int]
+    # So many of them somebody has seen and answers for; those after alert until taken again.
+    acknowledged_presses: Mapped[int] = mapped_column(server_default=text("0"))
     last_event_id: Mapped[int]
     cancelled_ms: Mapped[int | None]
     cleared_ms: Mapped[int | None]  # an alarm's value came back to normal

@@ -93,8 +93,8 @@ def open_registry(url: str, *, wait_s: int = LOCK_WAIT_S) -> Registry:
     return Registry(_engine(url, wait_s))
 
 
-def migrate(url: str) -> None:
-    """Bring a database to the newest version; done once, before anything else starts.
+def migrate(url: str, version: str = "head") -> None:
+    """Bring a database to a version, the newest; done once, before anything else starts.
 
     Raises:
         StoreAway: The database cannot be reached.
@@ -114,7 +114,7 @@ def migrate(url: str) -> None:
                 # Two that start at once: the second finds everything done.
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, version)
     except CommandError as error:
         raise StorageError(f"the registry cannot be migrated: {error}") from error
     finally:

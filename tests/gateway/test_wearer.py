@@ -31,10 +31,13 @@ def say(installation: Installation, status: str, *, move_case: bool = True) -> s
     with installation.registry.begin() as session:
         if move_case:
             values = {
-                "taken": {"status": "taken", "taken_by": "li", "taken_ms": at_ms},
+                "taken": {
+                    "status": "taken", "taken_by": "li", "taken_ms": at_ms,
+                    "acknowledged_presses": Case.presses,
+                },
                 "help": {},
                 "closed": {"status": "closed", "closed_by": "li", "closed_ms": at_ms},
-            }[status]
+            }[status]  # fmt: skip
             if values:
                 session.execute(update(Case).values(**values))
         body = {"epoch": 1, "incident": 1, "status": status, "by": "li", "at": at_ms}
@@ -77,12 +80,34 @@ def test_wearer_who_does_not_show_it_is_told_again(installation, device, status)
     assert device.heard_on("sos_status")[-1]["by"] == "li"
 
 
-def test_case_that_was_taken_without_a_word_is_told_all_the_same(installation, device):
-    """A further press opens a new incident in a case that somebody has taken long ago."""
+def take_silently(installation: Installation) -> None:
+    """Take the case, with a word to the wearer that is lost."""
     with installation.registry.begin() as session:
-        session.execute(update(Case).values(status="taken", taken_by="li", taken_ms=now_ms()))
+        values = {"taken_ms": now_ms(), "acknowledged_presses": Case.presses}
+        session.execute(update(Case).values(status="taken", taken_by="li", **values))
+
+
+def test_case_that_was_taken_without_a_word_is_told_all_the_same(installation, device):
+    take_silently(installation)
     device.say_state()
     wait_for(lambda: heard(device) == ["taken"], 10)
+
+
+def test_taken_is_not_said_of_a_press_that_nobody_looked_at(installation, device):
+    """A further press opens a new incident in a case that somebody has taken long ago."""
+    take_silently(installation)
+    device.event("sos_cancel", incident=1)
+    device.press_sos()
+    device.wait_until_empty()
+    device.sos = {"incident": 3, "shown": "stored"}
+    device.say_state()
+    device.event("report", text="after the state")
+    device.wait_until_empty()
+    assert heard(device) == []
+    take_silently(installation)
+    device.say_state()
+    wait_for(lambda: heard(device) == ["taken"], 10)
+    assert device.heard_on("sos_status")[-1]["incident"] == 3
 
 
 def test_case_that_nobody_took_is_not_spoken_of(installation, device):

@@ -50,7 +50,8 @@ def test_a_press_opens_a_case_in_the_same_transaction(registry):
     assert stored.case | {"id": 0, "last_event_id": 0} == {
         "id": 0, "device": DEVICE, "kind": "sos", "epoch": EPOCH, "incident": 4,
         "status": "reported", "opened_at_ms": NOON_MS, "opened_received_ms": NOON_MS + 300,
-        "late": False, "presses": 1, "last_event_id": 0, "cancelled_ms": None, "cleared_ms": None,
+        "late": False, "presses": 1, "acknowledged_presses": 0, "last_event_id": 0,
+        "cancelled_ms": None, "cleared_ms": None,
         "taken_by": None, "taken_ms": None, "closed_by": None, "closed_ms": None,
         "close_reason": None,
     }  # fmt: skip
@@ -88,10 +89,12 @@ def test_a_press_after_the_close_is_a_new_case(registry):
 def test_a_case_that_somebody_took_is_joined_and_stays_taken(registry):
     first = store(registry, sos_record(seq=4))
     with registry.begin() as session:
-        session.execute(update(Case).values(status="taken", taken_by="wang", taken_ms=NOON_MS))
+        taken = {"status": "taken", "taken_ms": NOON_MS, "acknowledged_presses": 1}
+        session.execute(update(Case).values(taken_by="wang", **taken))
     second = store(registry, sos_record(seq=5, incident=5))
     assert second.case["id"] == first.case["id"]
     assert (second.case["status"], second.case["presses"]) == ("taken", 2)
+    assert second.case["acknowledged_presses"] == 1
 
 
 def test_presses_of_two_devices_are_two_cases(registry):

@@ -39,6 +39,26 @@ def test_migrating_again_changes_nothing(empty_url):
     migrate(empty_url)
 
 
+def test_cases_that_were_taken_before_count_as_acknowledged(empty_url):
+    migrate(empty_url, "0001")
+    engine = create_engine(empty_url)
+    columns = (
+        "device, kind, epoch, incident, status, opened_at_ms, opened_received_ms, late, presses, "
+        "last_event_id"
+    )
+    with engine.begin() as connection:
+        for number, status in enumerate(("reported", "taken", "closed")):
+            values = f"'t-{number}', 'sos', 1, 1, '{status}', 0, 0, false, 3, 1"
+            connection.execute(text(f'INSERT INTO "case" ({columns}) VALUES ({values})'))
+    migrate(empty_url)
+    with engine.begin() as connection:
+        found = connection.execute(
+            text('SELECT status, acknowledged_presses FROM "case" ORDER BY device')
+        )
+        assert [tuple(row) for row in found] == [("reported", 0), ("taken", 3), ("closed", 3)]
+    engine.dispose()
+
+
 def test_two_that_migrate_at_once_both_succeed(empty_url):
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(migrate, [empty_url, empty_url]))

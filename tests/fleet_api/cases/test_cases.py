@@ -49,7 +49,8 @@ def test_taking_names_the_operator_and_tells_the_wearer(district, registry, as_u
         command.body["epoch"], command.body["incident"], "taken", "east", command.body["at"]
     )
     [row] = audited("case.take")
-    assert (row.user_name, row.device, row.details) == ("east", "t-east-1", {"case": case_id})
+    assert (row.user_name, row.device) == ("east", "t-east-1")
+    assert row.details == {"case": case_id, "presses": 1}
 
 
 def test_taking_a_taken_case_says_who_has_it(district, registry, as_user, audited):
@@ -64,6 +65,50 @@ def test_taking_a_taken_case_says_who_has_it(district, registry, as_user, audite
         assert error["details"] == {"taken_by": "east", "taken_ms": taken["taken_ms"]}
     assert len(commands(registry)) == 1
     assert len(audited("case.take")) == 1
+
+
+def test_a_case_that_was_pressed_again_is_taken_again(district, registry, as_user, audited):
+    case_id = district.press().case["id"]
+    as_user("east").post(f"/cases/{case_id}/take")
+    district.event("t-east-1", "sos_cancel", incident=1)
+    district.press()
+    pressed = as_user("east").get(f"/cases/{case_id}").json()
+    assert (pressed["status"], pressed["taken_by"]) == ("taken", "east")
+    assert (pressed["presses"], pressed["acknowledged_presses"]) == (2, 1)
+    # A screen that does not show the press acknowledges nothing.
+    stale = as_user("operator").post(f"/cases/{case_id}/take", {"presses": 1})
+    assert stale.json()["error"]["code"] == "case_taken"
+    again = as_user("operator").post(f"/cases/{case_id}/take", {"presses": 2}).json()
+    assert (again["taken_by"], again["acknowledged_presses"]) == ("operator", 2)
+    assert as_user("east").post(f"/cases/{case_id}/take").status_code == 409
+    assert [row.details for row in audited("case.take")] == [
+        {"case": case_id, "presses": 1},
+        {"case": case_id, "presses": 2, "taken_before_by": "east"},
+    ]
+    told = commands(registry)[-1].body
+    assert (told["status"], told["by"], told["incident"]) == ("taken", "operator", 3)
+
+
+def test_a_press_behind_the_take_is_not_taken_with_it(district, registry, as_user):
+    case_id = district.press().case["id"]
+    district.press(press=2, incident=1)
+    taken = as_user("east").post(f"/cases/{case_id}/take", {"presses": 1}).json()
+    assert (taken["status"], taken["acknowledged_presses"]) == ("taken", 1)
+    assert commands(registry) == []  # "Taken" would speak of both.
+    as_user("east").post(f"/cases/{case_id}/take", {"presses": 9})
+    assert as_user("east").get(f"/cases/{case_id}").json()["acknowledged_presses"] == 2
+    assert [command.body["status"] for command in commands(registry)] == ["taken"]
+
+
+def test_taking_again_does_not_take_help_back(district, registry, as_user):
+    case_id = district.press().case["id"]
+    operator = as_user("operator")
+    operator.post(f"/cases/{case_id}/take")
+    operator.post(f"/cases/{case_id}/help")
+    district.press(press=2, incident=1)
+    operator.post(f"/cases/{case_id}/take")
+    told = [(command.body["status"], command.status) for command in commands(registry)]
+    assert told == [("taken", "superseded"), ("help", "queued")]
 
 
 def test_of_twenty_operators_at_once_one_gets_the_case(district, registry, as_user, audited):

@@ -97,7 +97,8 @@ def case(status: str) -> dict:
         who |= {"taken_by": "li", "taken_ms": 5}
     if status == "closed":
         who |= {"closed_by": "wang", "closed_ms": 9}
-    return {"status": status, **who}
+    presses = {"presses": 2, "acknowledged_presses": 0 if status == "reported" else 2}
+    return {"status": status, **who, **presses}
 
 
 def said(status: str, at_ms: int = 1) -> dict:
@@ -127,6 +128,15 @@ def test_status_to_repeat(shown, status, bodies, expected):
     if found:
         fields = (found["epoch"], found["incident"], found["status"], found["by"], found["at"])
         messages.parse_sos_status(messages.make_sos_status(*fields))
+
+
+@pytest.mark.parametrize("bodies", [[], [said("taken")], [said("taken"), said("help")]], ids=len)
+def test_a_press_that_nobody_acknowledged_is_not_told_taken(bodies):
+    state = {"epoch": 1, "sos": {"incident": 4, "shown": "stored"}}
+    pressed_again = case("taken") | {"presses": 3}
+    assert outbound.status_to_repeat(state, pressed_again, bodies) is None
+    acknowledged = pressed_again | {"acknowledged_presses": 3}
+    assert outbound.status_to_repeat(state, acknowledged, bodies) is not None
 
 
 def test_sos_without_a_case_is_not_spoken_of():
