@@ -2,6 +2,7 @@ import { createPinia, setActivePinia } from "pinia";
 import { beforeEach, describe, expect, it } from "vitest";
 
 import type { Case, Command, DeviceEvent, Snapshot } from "../src/api/types";
+import { isWaiting } from "../src/sos/waiting";
 import { useFleet } from "../src/state/fleet";
 import { device } from "./devices";
 
@@ -22,7 +23,15 @@ function snapshot(changes: Partial<Snapshot> = {}): Snapshot {
   };
 }
 
-const sos = { id: 3, device: "t-0001", kind: "sos", status: "reported", closed_ms: null } as Case;
+const sos = {
+  id: 3,
+  device: "t-0001",
+  kind: "sos",
+  status: "reported",
+  presses: 1,
+  acknowledged_presses: 0,
+  closed_ms: null,
+} as Case;
 
 describe("the fleet", () => {
   beforeEach(() => setActivePinia(createPinia()));
@@ -77,6 +86,16 @@ describe("the fleet", () => {
     fleet.takeDeltas([{ kind: "case", case: { ...sos, status: "closed", closed_ms: NOW } }]);
     fleet.takeAnswer({ case: { ...sos, status: "taken" } });
     expect(fleet.openCases).toHaveLength(0);
+  });
+
+  it("an answer does not silence a press that came meanwhile", () => {
+    const fleet = useFleet();
+    const taken = { ...sos, status: "taken", acknowledged_presses: 1 } as Case;
+    fleet.takeDeltas([{ kind: "case", case: { ...taken, presses: 2 } }]);
+    fleet.takeAnswer({ case: taken });
+    expect(fleet.openCases.map(isWaiting)).toEqual([true]);
+    fleet.takeAnswer({ case: { ...taken, presses: 2, acknowledged_presses: 2 } });
+    expect(fleet.openCases.map(isWaiting)).toEqual([false]);
   });
 
   it("a closed case leaves the open ones; a snapshot forgets what it does not name", () => {

@@ -81,6 +81,8 @@ export interface Case {
   opened_received_ms: number;
   late: boolean;
   presses: number;
+  /** So many of them somebody took; fewer than `presses`: it alerts. */
+  acknowledged_presses: number;
   cancelled_ms: number | null;
   /** An alarm's value fell back. */
   cleared_ms: number | null;

@@ -145,6 +145,8 @@ export const en = {
     presses: "pressed {count} times",
     cancelled: "The wearer cancelled. Call back before closing.",
     take: "Take",
+    takeAgain: "Take again",
+    again: "PRESSED AGAIN: NOBODY HAS ACKNOWLEDGED IT",
     taken: "Taken by {name}",
     notTaken: "NOBODY HAS TAKEN THIS",
     help: "Help is coming",
@@ -245,7 +247,11 @@ export const en = {
     busy: "the server is busy; try again",
     too_large: "the message is too large",
   },
-  notify: { title: "{case}: {name}", body: "{village}. Open the console and take it." },
+  notify: {
+    title: "{case}: {name}",
+    body: "{village}. Open the console and take it.",
+    again: "{village}. Pressed again, taken by {name}. Open the console and take it again.",
+  },
 };
 
 export type Texts = typeof en;

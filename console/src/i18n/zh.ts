@@ -142,6 +142,8 @@ export const zh: Texts = {
     presses: "已按 {count} 次",
     cancelled: "佩戴人已取消。结案前请回拨核实。",
     take: "受理",
+    takeAgain: "再次受理",
+    again: "又有新的求救或报警：尚无人确认",
     taken: "由 {name} 受理",
     notTaken: "尚无人受理",
     help: "救援已出发",
@@ -242,5 +244,9 @@ export const zh: Texts = {
     busy: "服务器繁忙，请重试",
     too_large: "内容过长",
   },
-  notify: { title: "{case}待受理：{name}", body: "{village}。请打开控制台受理。" },
+  notify: {
+    title: "{case}待受理：{name}",
+    body: "{village}。请打开控制台受理。",
+    again: "{village}。再次触发，此前由 {name} 受理。请打开控制台再次受理。",
+  },
 };

@@ -1,4 +1,4 @@
-/** Rings and notifies while an SOS or alarm is open that nobody has taken. */
+/** Rings and notifies while an SOS or alarm is open that nobody has taken, or taken again. */
 
 import { computed, onMounted, onUnmounted, watch } from "vue";
 import { useI18n } from "vue-i18n";
@@ -8,13 +8,14 @@ import { useFleet } from "../state/fleet";
 import { alarmSound } from "./alarm_sound";
 import { useCaseTitle } from "./case_text";
 import { notify } from "./notification";
+import { isPressedAgain, isWaiting } from "./waiting";
 
 export function useRinging(): void {
   const { t } = useI18n();
   const fleet = useFleet();
   const areaName = useAreaName();
   const caseTitle = useCaseTitle();
-  const waiting = computed(() => fleet.openCases.filter((row) => row.status === "reported"));
+  const waiting = computed(() => fleet.openCases.filter(isWaiting));
 
   onMounted(() => alarmSound.probe());
   onUnmounted(() => alarmSound.ring(false));
@@ -28,7 +29,9 @@ export function useRinging(): void {
       alarmSound.chime();
       notify(
         t("notify.title", { case: caseTitle(row), name: row.wearer ?? row.device_name }),
-        t("notify.body", { village: areaName(row.area_code) }),
+        isPressedAgain(row)
+          ? t("notify.again", { village: areaName(row.area_code), name: row.taken_by ?? "" })
+          : t("notify.body", { village: areaName(row.area_code) }),
         `case-${row.id}`,
       );
     }

@@ -81,10 +81,7 @@ export const useFleet = defineStore("fleet", () => {
       return;
     }
     const known = cases.get(answer.case.id);
-    if (
-      known === undefined ||
-      CASE_STEPS.indexOf(known.status) < CASE_STEPS.indexOf(answer.case.status)
-    )
+    if (known === undefined || isFurther(answer.case, known))
       cases.set(answer.case.id, answer.case);
   }
 
@@ -130,6 +127,16 @@ export const useFleet = defineStore("fleet", () => {
     openCases, openKinds, clear, takeSnapshot, takeStatus, takeDeltas, takeEvents, takeAnswer,
   }; // prettier-ignore
 });
+
+/** `row` says nothing less than `known`: of its step, its presses, and who acknowledged them. */
+function isFurther(row: Case, known: Case): boolean {
+  const step = CASE_STEPS.indexOf(row.status) - CASE_STEPS.indexOf(known.status);
+  return (
+    step >= 0 &&
+    row.presses >= known.presses &&
+    row.acknowledged_presses >= known.acknowledged_presses
+  );
+}
 
 function replace<K, V>(into: Map<K, V>, rows: V[], key: (row: V) => K): void {
   into.clear();

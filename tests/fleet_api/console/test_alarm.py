@@ -43,6 +43,37 @@ def test_a_further_press_alerts_again(console, district):
     assert first == again == ["SOS: Li Wei", "Songling. Open the console and take it."]
 
 
+def test_a_press_in_a_taken_case_alerts_again_until_it_is_acknowledged(console, district, server):
+    console.sign_in_and_see()
+    case_id = district.press().case["id"]
+    banner = console.get("banner-case", device="t-east-1")
+    expect(banner).to_be_visible()
+    assert server.as_user("east").post(f"/cases/{case_id}/take").status_code == 200
+    expect(banner).to_have_count(0)
+    console.page.wait_for_timeout(1_000)  # The last tone ends.
+    console.page.evaluate("window.heard = 0")
+    district.press(press=2, incident=1)
+    expect(banner).to_contain_text("Taken by east")
+    expect(banner).to_contain_text("PRESSED AGAIN")
+    for _ in range(2):
+        console.wait_for_sound()
+        console.page.wait_for_timeout(400)
+        console.page.evaluate("window.heard = 0")
+    told = "Songling. Pressed again, taken by east. Open the console and take it again."
+    assert console.notified(2)[1] == ["SOS: Li Wei", told]
+    # It can neither be helped nor closed before somebody has looked.
+    case = console.get("case", case=str(case_id))
+    expect(case.locator("[data-test=close-case]")).to_have_count(0)
+    banner.locator("[data-test=take]").click()
+    expect(banner).to_have_count(0)
+    expect(case).to_contain_text("Taken by operator")
+    expect(case.locator("[data-test=close-case]")).to_be_visible()
+    console.page.wait_for_timeout(1_000)
+    console.page.evaluate("window.heard = 0")
+    console.page.wait_for_timeout(1_500)
+    assert console.page.evaluate("window.heard") == 0
+
+
 def test_an_alarm_of_a_sensor_is_named_as_one(console, district):
     console.sign_in_and_see()
     district.alarm(value=500)
