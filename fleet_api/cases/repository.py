@@ -63,17 +63,23 @@ def open_or_among(session: Session, case_ids: Collection[int]) -> list[CaseRow]:
     )
 
 
-def move(session: Session, before: Case, values: dict[str, Any]) -> bool:
-    """Change a case if it still is where it was `before`; False when somebody was faster."""
-    result = session.execute(
-        update(Case)
-        .where(
-            Case.id == before.id,
-            Case.status == before.status,
-            Case.acknowledged_presses == before.acknowledged_presses,
-        )
-        .values(**values)
-    )
+def move(
+    session: Session, before: Case, values: dict[str, Any], *, acknowledged: bool = False
+) -> bool:
+    """Change a case if it still is where it was `before`; False when somebody was faster.
+
+    `acknowledged`: And only if nobody has pressed since it was taken.
+    """
+    conditions = [
+        Case.id == before.id,
+        Case.status == before.status,
+        Case.acknowledged_presses == before.acknowledged_presses,
+    ]
+    if acknowledged:
+        conditions.append(Case.presses <= Case.acknowledged_presses)
+    changing = update(Case).where(*conditions).values(**values)
+    # The database alone knows whether it did: what is remembered here is read anew by `_rows`.
+    result = session.execute(changing, execution_options={"synchronize_session": False})
     return bool(result.rowcount)  # type: ignore[attr-defined]
 
 

@@ -87,7 +87,7 @@ def send_help(
         distance_m: How far that terminal is, None where it is not known.
 
     Raises:
-        ConflictError: Nobody took the case yet, it is closed, or it is no SOS.
+        ConflictError: Nobody took the case yet, or its last press; it is closed, or no SOS.
         NotFoundError: There is no such terminal in the caller's area.
     """
     case = require_case(unit, case_id).case
@@ -140,7 +140,7 @@ def close(unit: Unit, case_id: int, reason: str) -> dict[str, Any]:
     """End a case that somebody took; an SOS's wearer is told.
 
     Raises:
-        ConflictError: Nobody took it yet, or it is closed already.
+        ConflictError: Nobody took it yet, or its last press, or it is closed already.
     """
     closed = {
         "closed_by": unit.caller.name,
@@ -163,8 +163,10 @@ def _step(  # what a step does: to the row, to the wearer, to the log
     status = states.after(case.status, step)
     if status is None:
         raise _refused(case)
-    # The update names the state it starts from: of two operators at once, one gets the case.
-    if not repository.move(unit.session, case, {"status": status, **values}):
+    # The update names the state it starts from: of two operators at once, one gets the case. A
+    # press that came a moment ago is on no screen yet: nothing but a take goes past it.
+    values = {"status": status, **values}
+    if not repository.move(unit.session, case, values, acknowledged=step != "take"):
         raise _refused(require_case(unit, case_id).case)
     _tell_wearer(unit, require_case(unit, case_id), told)
     unit.audit(f"case.{step}", case.device, {"case": case_id, **noted})
@@ -212,6 +214,15 @@ def _refused(case: Case) -> ConflictError:
             f"Case {case.id} was closed by {case.closed_by} at {iso(case.closed_ms)}.",
             closed_by=case.closed_by,
             closed_ms=case.closed_ms,
+        )
+    if case.taken_ms is not None and case.presses > case.acknowledged_presses:
+        return ConflictError(
+            "pressed_again",
+            f"Case {case.id} was pressed again since {case.taken_by} took it: "
+            f"{case.presses} presses, {case.acknowledged_presses} acknowledged. Take it first.",
+            presses=case.presses,
+            acknowledged_presses=case.acknowledged_presses,
+            last_event_id=case.last_event_id,
         )
     if case.taken_ms is not None:
         return ConflictError(

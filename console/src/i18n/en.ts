@@ -239,6 +239,7 @@ export const en = {
     case_taken: "{taken_by} has taken it already",
     case_closed: "{closed_by} has closed it already",
     case_not_taken: "somebody must take it first",
+    pressed_again: "it was pressed again; take it again first",
     not_an_sos: "this is no SOS",
     device_retired: "the device is retired",
     wrong_device_kind: "this kind of device cannot do that",

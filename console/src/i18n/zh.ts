@@ -236,6 +236,7 @@ export const zh: Texts = {
     case_taken: "已由 {taken_by} 受理",
     case_closed: "已由 {closed_by} 结案",
     case_not_taken: "须先有人受理",
+    pressed_again: "又有新的求救或报警，请先再次受理",
     not_an_sos: "这不是求救",
     device_retired: "设备已停用",
     wrong_device_kind: "此类设备不支持该操作",

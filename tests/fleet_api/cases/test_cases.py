@@ -1,10 +1,10 @@
 import threading
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from fleet_api.cases import service
-from storage.registry.models import Command
+from fleet_api.cases import repository, service
+from storage.registry.models import Case, Command
 from tests.fleet_api.district import EPOCH, now_ms
 from tests.fleet_api.telemetry import Walk, fix
 from wire_protocol import messages
@@ -77,7 +77,7 @@ def test_a_case_that_was_pressed_again_is_taken_again(district, registry, as_use
     assert (pressed["presses"], pressed["acknowledged_presses"]) == (2, 1)
     # A screen that does not show the press acknowledges nothing.
     stale = as_user("operator").post(f"/cases/{case_id}/take", {"presses": 1})
-    assert stale.json()["error"]["code"] == "case_taken"
+    assert stale.json()["error"]["code"] == "pressed_again"
     again = as_user("operator").post(f"/cases/{case_id}/take", {"presses": 2}).json()
     assert (again["taken_by"], again["acknowledged_presses"]) == ("operator", 2)
     assert as_user("east").post(f"/cases/{case_id}/take").status_code == 409
@@ -98,6 +98,44 @@ def test_a_press_behind_the_take_is_not_taken_with_it(district, registry, as_use
     as_user("east").post(f"/cases/{case_id}/take", {"presses": 9})
     assert as_user("east").get(f"/cases/{case_id}").json()["acknowledged_presses"] == 2
     assert [command.body["status"] for command in commands(registry)] == ["taken"]
+
+
+@pytest.mark.parametrize("step", ["help", "close"])
+def test_nothing_goes_past_a_press_that_nobody_has_seen(
+    district, registry, as_user, audited, step
+):
+    case_id = district.press().case["id"]
+    operator = as_user("operator")
+    operator.post(f"/cases/{case_id}/take")
+    pressed = district.press(press=2, incident=1)  # On no screen yet.
+    before = operator.get(f"/cases/{case_id}").json(), len(commands(registry))
+    body = {"reason": "home"} if step == "close" else {}
+    answer = operator.post(f"/cases/{case_id}/{step}", body)
+    assert answer.status_code == 409
+    error = answer.json()["error"]
+    assert error["code"] == "pressed_again"
+    assert error["details"] == {
+        "presses": 2, "acknowledged_presses": 1, "last_event_id": pressed.event["id"],
+    }  # fmt: skip
+    assert before == (operator.get(f"/cases/{case_id}").json(), len(commands(registry)))
+    assert audited(f"case.{step}") == []
+    assert operator.post(f"/cases/{case_id}/take", {"presses": 2}).status_code == 200
+    assert operator.post(f"/cases/{case_id}/{step}", body).status_code == 200
+
+
+def test_a_press_between_the_look_and_the_close_is_not_closed(district, registry, as_user):
+    """The update itself asks: on PostgreSQL a gateway may commit between the two."""
+    case_id = district.press().case["id"]
+    as_user("operator").post(f"/cases/{case_id}/take")
+    with registry.begin() as session:
+        case = session.get_one(Case, case_id)
+        session.execute(
+            update(Case).values(presses=2).execution_options(synchronize_session=False)
+        )
+        assert case.presses == 1
+        closed = {"status": "closed", "closed_ms": 1}
+        assert not repository.move(session, case, closed, acknowledged=True)
+        assert repository.move(session, case, {"acknowledged_presses": 2})
 
 
 def test_taking_again_does_not_take_help_back(district, registry, as_user):
