@@ -23,6 +23,7 @@ __all__ = [
     "LEASE_S_MAX",
     "MUTE_S_MAX",
     "NAME_BYTES_MAX",
+    "REFUSED_MAX",
     "RING_S_MAX",
     "TEXT_BYTES_MAX",
     "TTL_S_MAX",
@@ -54,6 +55,8 @@ COMMAND_KINDS: dict[str, tuple[list[str], list[str]]] = {
 # What the wearer may answer to a message that asks for it, in `data` of its results.
 ANSWERS = ("accept", "decline", "arrived", "done")
 FAULTS_MAX = 16
+REFUSED_MAX = 32  # As many as singles.
+REFUSED = ("map", ("event",), ("list", shape.SEQ, 1, REFUSED_MAX), 1)
 
 STATE = (
     "object",
@@ -114,7 +117,12 @@ def make_state(fields: Json) -> bytes:
     return payload
 
 
-def make_receipt(at_ms: int, epoch: int, streams: "dict[str, list[int]]") -> bytes:
+def make_receipt(
+    at_ms: int,
+    epoch: int,
+    streams: "dict[str, list[int]]",
+    refused: "dict[str, list[int]] | None" = None,
+) -> bytes:
     """Return a receipt.
 
     Args:
@@ -122,8 +130,13 @@ def make_receipt(at_ms: int, epoch: int, streams: "dict[str, list[int]]") -> byt
         epoch: Of the device's journal.
         streams: For each stream that changed `[upto, single...]`: all up to `upto`, and the first
             seq of each of at most 32 batches above it, are stored, refused or dropped.
+        refused: Of the stream "event", at most 32 seqs among those that were refused just now:
+            a wearer must not feel "stored" for them.
     """
-    payload = _dump({"at": at_ms, "epoch": epoch, "streams": streams})
+    fields = {"at": at_ms, "epoch": epoch, "streams": streams}
+    if refused:
+        fields["refused"] = shape.check(refused, REFUSED, "refused")
+    payload = _dump(fields)
     parse_receipt(payload)
     return payload
 

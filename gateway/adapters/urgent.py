@@ -168,7 +168,9 @@ class UrgentPath:
         self._crash.reach("urgent", "committed")
         for (device, epoch), streams in outcome.receipts.items():
             now_ms = time.time_ns() // 1_000_000
-            payload = messages.make_receipt(now_ms, epoch, streams)
+            seqs = outcome.refused.get((device, epoch))
+            refused = {"event": seqs} if seqs else None
+            payload = messages.make_receipt(now_ms, epoch, streams, refused)
             connection.publish(topics.down(device, "receipt"), payload)
             self._metrics.receipts.labels("urgent").inc()
         for relayed in outcome.relayed:

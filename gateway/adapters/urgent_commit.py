@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from gateway.adapters.directory import Directory
 from gateway.adapters.kept import Keeper
 from gateway.adapters.metrics import Metrics
-from gateway.domain import deltas, inbound, outbound
+from gateway.domain import deltas, inbound, outbound, receipts
 from storage.registry import Registry, outbox
 from storage.registry.cursors import Advance, advance_cursors
 from storage.registry.ingest import store_event, store_result, store_state
@@ -42,6 +42,7 @@ class Outcome:
     """What follows from one transaction."""
 
     receipts: dict[tuple[str, int], dict[str, list[int]]] = field(default_factory=dict)
+    refused: dict[tuple[str, int], list[int]] = field(default_factory=dict)  # Seqs of events.
     deltas: list[Json] = field(default_factory=list)
     statuses: list[tuple[str, bytes]] = field(default_factory=list)
     states: list[inbound.State] = field(default_factory=list)
@@ -80,6 +81,7 @@ class UrgentCommit:
                 elif isinstance(item, inbound.Record):
                     _store_record(session, item, outcome)
                     claims.append(item.claim)
+            outcome.refused = _refused(session, refused)
             advances = map(Advance._make, claims)
             for (device, epoch, stream), (upto, above) in advance_cursors(
                 session, advances
@@ -109,6 +111,27 @@ class UrgentCommit:
             inbound.UNKNOWN_DEVICE, reason, repr(item.record).encode(), item.received_ms,
             item.claim,
         )  # fmt: skip
+
+
+def _refused(
+    session: Session, items: Sequence[inbound.Refused]
+) -> dict[tuple[str, int], list[int]]:
+    """Return the refused events by device and epoch, without those that are stored all the same.
+
+    Another gateway may have stored what this one failed on, or heard it before it was broken.
+    """
+    found = {}
+    for (device, epoch), seqs in receipts.refused_events(items).items():
+        stored = set(
+            session.scalars(
+                select(Event.seq).where(
+                    Event.device == device, Event.epoch == epoch, Event.seq.in_(seqs)
+                )
+            )
+        )
+        if left := [seq for seq in seqs if seq not in stored]:
+            found[device, epoch] = left
+    return found
 
 
 def _device(item: Item) -> str:

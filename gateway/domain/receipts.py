@@ -6,9 +6,11 @@ one has stored. Events and results never wait: this policy is not asked for them
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from gateway.domain.inbound import Claim
+from gateway.domain.inbound import Claim, Refused
+from wire_protocol.messages import REFUSED_MAX
 
 BATCHES_PER_RECEIPT = 4
 # The longest a device waits: a little less than its resend timer for tracks (600 s). Two batches
@@ -156,3 +158,20 @@ def _is_known(claim: Claim, known: _Receipted | None) -> bool:
         and known.epoch == claim.epoch
         and (claim.last <= known.upto or claim.first in known.singles)
     )
+
+
+def refused_events(items: Iterable[Refused]) -> dict[tuple[str, int], list[int]]:
+    """Return the seqs of refused events, by device and epoch, as many as a receipt names.
+
+    What is refused is receipted like what is stored, so that it blocks nothing. An SOS's wearer
+    must not take it for stored.
+    """
+    found: dict[tuple[str, int], list[int]] = {}
+    for item in items:
+        claim = item.claim
+        if claim is None or claim.stream != "event":
+            continue
+        seqs = found.setdefault((claim.device, claim.epoch), [])
+        if claim.first not in seqs and len(seqs) < REFUSED_MAX:
+            seqs.append(claim.first)
+    return found

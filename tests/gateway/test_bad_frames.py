@@ -117,6 +117,7 @@ def test_refused_frames_are_kept_counted_and_receipted(installation, gateway, de
             receipt = device.heard_on("receipt")[-1]
             assert receipt["epoch"] == 5, name
             assert receipt["streams"][stream][0] >= upto, name
+            assert receipt.get("refused") == ({"event": [1]} if stream == "event" else None), name
     kept = stores.quarantined(installation)
     assert len(kept) == len(REFUSED)
     assert all(row.device == "t-0001" and row.reason and row.received_ms for row in kept)
@@ -129,6 +130,19 @@ def test_refused_frames_are_kept_counted_and_receipted(installation, gateway, de
     device.press_sos()
     device.wait_until_empty()
     stores.assert_stored_exactly_once(installation, [device])
+
+
+def test_an_event_that_is_stored_is_not_named_as_refused(device):
+    """A device gone mad sends the same seq once more, broken: its wearer's SOS is stored."""
+    device.raw("event", wrapped(sos(1)))
+    wait_for(lambda: device.receipts == 1, 10)
+    assert "refused" not in device.heard_on("receipt")[-1]
+    device.raw("event", wrapped(sos(1, press=1.5)))
+    wait_for(lambda: device.receipts == 2, 10)
+    assert "refused" not in device.heard_on("receipt")[-1]
+    device.raw("event", wrapped(sos(2, press=1.5)))
+    wait_for(lambda: device.receipts == 3, 10)
+    assert device.heard_on("receipt")[-1]["refused"] == {"event": [2]}
 
 
 @pytest.mark.parametrize("retired", [False, True])

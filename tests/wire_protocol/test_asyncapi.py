@@ -41,6 +41,7 @@ def made():
     will = {"online": False, "epoch": 7, "boot": 3, "connection": 1}
     yield "up/state", messages.make_state(will)
     yield "down/receipt", messages.make_receipt(AT, 7, {"track": [1, 13], "event": [0]})
+    yield "down/receipt", messages.make_receipt(AT, 7, {"event": [9]}, {"event": [8, 9]})
     for kind, body in (
         ("message", {"text": "集合"}),
         ("message", {"text": "集合?", "answers": True}),

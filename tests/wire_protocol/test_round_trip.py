@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.wire_protocol import reference
 from wire_protocol import clock, frames, messages, readings, records, sensors, topics, track
+from wire_protocol.errors import WireError
 
 U32 = st.integers(0, 0xFFFFFFFF)
 SEQ = st.integers(1, 0xFFFFFFFF - 60)
@@ -103,6 +105,21 @@ def test_a_receipt_comes_back(at, epoch, streams):
     receipt = messages.parse_receipt(messages.make_receipt(at, epoch, streams))
 
     assert receipt == {"v": 1, "at": at, "epoch": epoch, "streams": streams}
+
+
+@given(st.lists(SEQ, min_size=1, max_size=32))
+def test_a_receipt_names_the_events_that_were_refused(seqs):
+    receipt = messages.parse_receipt(messages.make_receipt(1, 2, {"event": [9]}, {"event": seqs}))
+
+    assert receipt["refused"] == {"event": seqs}
+
+
+@pytest.mark.parametrize(
+    "refused", [{"event": []}, {"event": [0]}, {"track": [1]}, {"event": [1] * 33}], ids=str
+)
+def test_a_receipt_that_refuses_what_none_may_is_never_sent(refused):
+    with pytest.raises(WireError):
+        messages.make_receipt(1, 2, {"event": [9]}, refused)
 
 
 @given(st.integers(0, (1 << 64) - 1), st.integers(1, 604_800), AT, TEXT)
