@@ -77,6 +77,10 @@ class SensorNode:
     def on_expired(self, command: str) -> None:
         """No command waits here."""
 
+    def is_pressed(self) -> bool:
+        """A sensor node has no SOS button."""
+        return False
+
     def on_tick(self) -> None:
         """A second has passed."""
         now = self.station.clock.uptime_ms()

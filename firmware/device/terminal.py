@@ -168,6 +168,10 @@ class Terminal:
         self.locating.pop(command, None)
         self.messages = [row for row in self.messages if row[0] != command]
 
+    def is_pressed(self) -> bool:
+        """Say whether the SOS button is held, or an SOS is about to be latched."""
+        return self._held.is_set() or (self._hold is not None and not self._hold.done())
+
     # SOS.
 
     def raise_sos(self, trigger: str) -> None:

@@ -99,6 +99,25 @@ def test_nothing_restarts_a_terminal_with_an_open_sos(online, gateway):  # noqa:
         assert gateway.wait_result(asked, "refused")["reason"] == "an SOS is open"
 
 
+@pytest.mark.parametrize(
+    ("kind", "body"), [("reboot", {}), ("configure", {"settings": {"batch_s": 5}})]
+)
+def test_an_sos_raised_before_a_restart_is_not_interrupted_by_it(online, gateway, kind, body):  # noqa: F811
+    asked = send(gateway, 1, kind, body)
+    gateway.wait_result(asked, "accepted")
+    online.hold()
+    assert gateway.wait_result(asked, "failed")["reason"] == "an SOS is open"
+    sos = gateway.wait_event("sos")
+    assert sos["boot"] == 1
+    assert online.ask("station.logbook.boot") == 1
+    # Nor does the next start do any of it.
+    online.pull_battery()
+    online.on()
+    gateway.wait_state(lambda state: state["online"] and state["boot"] == 2, "online again")
+    assert online.ask("station.settings.batch_s") == 60
+    assert [r["status"] for r in gateway.results(asked)] == ["accepted", "failed"]
+
+
 def test_settings_hold_once_the_link_came_back_with_them(online, gateway):  # noqa: F811
     asked = send(gateway, 1, "configure", {"settings": {"batch_fixes": 3, "silent": True}})
     gateway.wait_result(asked, "accepted")

@@ -59,6 +59,15 @@ def end_trial(station, works: bool) -> None:
         answer(station)
 
 
+def withdraw(station) -> None:
+    """An SOS was raised before the restart that these wait for: there is none, and they say so."""
+    settled, trial, result = _load(station.kept)
+    command = trial[0] if trial else result and result[1]
+    if command:
+        station.kept.save(_FILE, [settled, None, [None, command, "failed", "an SOS is open"]])
+        answer(station)
+
+
 def answer(station) -> None:
     """Seal the result that waits, unless it was sealed before the power went."""
     settled, trial, result = _load(station.kept)

@@ -28,8 +28,8 @@ class Station:
     """One device; the kind (Terminal, SensorNode) adds its own to it.
 
     A kind has `state() -> dict`, `faults() -> list`, `order(kind, body, command)`,
-    `on_sos_status(status)`, `on_watch(lease_s)`, `on_receipt()`, `on_puback(token)`, `on_tick()`
-    and `on_expired(command)`.
+    `on_sos_status(status)`, `on_watch(lease_s)`, `on_receipt()`, `on_puback(token)`, `on_tick()`,
+    `on_expired(command)` and `is_pressed()`: an SOS button is held, or was held just now.
     """
 
     def __init__(self, board, settings, build: dict, kind) -> None:
@@ -201,9 +201,16 @@ class Station:
         now = self.clock.uptime_ms()
         if self.trial and now >= TRIAL_MS:
             self._end_trial(False)
-            self._reset_ms = now
-        if self._reset_ms is not None and now >= self._reset_ms:
-            self._reset_ms = None
+            self.board.reset()
+        if self._reset_ms is None or now < self._reset_ms or self.kind.is_pressed():
+            return
+        self._reset_ms = None
+        if self.kind.state()["sos"]:
+            from device.services.changes import withdraw
+
+            withdraw(self)
+            forget("device.services.changes")
+        else:
             self.board.reset()
 
     def _end_trial(self, works: bool) -> None:
