@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -142,6 +143,36 @@ def test_settings_that_cut_the_link_are_taken_back_in_time(terminal, gateway):  
     starts_again(terminal)
     assert gateway.wait_result(asked, "failed")["reason"].startswith("rolled back")
     assert terminal.ask("station.settings.batch_fixes") == 12
+
+
+def test_an_sos_ends_a_trial_that_has_no_link_and_goes_out_with_the_old_settings(online, gateway):  # noqa: F811
+    asked = send(gateway, 1, "configure", {"settings": {"broker_port": 9}})
+    gateway.wait_result(asked, "accepted")
+    starts_again(online)
+    online.hold()
+    online.shows("SOS OPEN")
+    assert starts_again(online) == 3
+    sos = gateway.wait_event("sos")
+    assert (sos["boot"], sos["press"]) == (2, 1)
+    online.shows("SOS STORED")
+    assert gateway.wait_result(asked, "failed")["reason"].startswith("rolled back")
+    assert len(gateway.events("sos")) == 1
+
+
+def test_an_sos_lets_a_trial_go_on_that_has_its_link(terminal, gateway):  # noqa: F811
+    gateway.receipting = False
+    terminal.on()
+    gateway.wait_state(lambda state: state["online"], "online")
+    asked = send(gateway, 1, "configure", {"settings": {"batch_fixes": 3}})
+    gateway.wait_result(asked, "accepted")
+    starts_again(terminal)
+    gateway.wait_state(lambda state: state["online"] and state["boot"] == 2, "online again")
+    terminal.hold()
+    terminal.shows("SOS SENT")
+    time.sleep(17)
+    gateway.receipting = True
+    gateway.wait_result(asked, "done")
+    assert terminal.ask("station.logbook.boot") == 2
 
 
 def test_a_battery_pulled_during_the_trial_takes_the_settings_back_too(terminal, gateway):  # noqa: F811

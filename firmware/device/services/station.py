@@ -20,6 +20,7 @@ STATE_GAP_MS = 2_000  # Changes closer together than this are told together.
 TRIAL_MS = (
     300_000  # For network, broker and a receipt with settings on trial; slow ones take 60 s.
 )
+SOS_TRIAL_MS = 15_000  # An SOS waits no longer than this for a link with settings on trial.
 LOOK_TICKS = 5  # What changes by itself (battery, faults) is looked at this often.
 BATTERY_LOW_MV = 3_450
 
@@ -52,6 +53,7 @@ class Station:
         self.carried = (None, 0)  # What of a neighbour's we carried last, and when.
         self.trial = False  # Settings are on trial until the first receipt.
         self._reset_ms = None
+        self._calm_ms = 0  # Uptime at which no SOS was open; counted while settings are on trial.
         self._changed = True
         self._told = None  # What of the state the broker was told last.
         self._told_ms = 0
@@ -199,13 +201,18 @@ class Station:
 
     def _look_at_reset(self) -> None:
         now = self.clock.uptime_ms()
-        if self.trial and now >= TRIAL_MS:
-            self._end_trial(False)
-            self.board.reset()
+        sos = self.kind.state()["sos"]
+        if self.trial:
+            if not sos:
+                self._calm_ms = now
+            cut = now - self._calm_ms >= SOS_TRIAL_MS and not self.link.up.is_set()
+            if cut or now >= TRIAL_MS:
+                self._end_trial(False)
+                self.board.reset()
         if self._reset_ms is None or now < self._reset_ms or self.kind.is_pressed():
             return
         self._reset_ms = None
-        if self.kind.state()["sos"]:
+        if sos:
             from device.services.changes import withdraw
 
             withdraw(self)
