@@ -119,6 +119,40 @@ def test_an_sos_raised_before_a_restart_is_not_interrupted_by_it(online, gateway
     assert [r["status"] for r in gateway.results(asked)] == ["accepted", "failed"]
 
 
+CONFIGURE = ("configure", {"settings": {"batch_fixes": 3}})
+REBOOT = ("reboot", {})
+
+
+@pytest.mark.parametrize("first", [REBOOT, CONFIGURE], ids=["reboot", "configure"])
+@pytest.mark.parametrize("second", [REBOOT, CONFIGURE], ids=["reboot", "configure"])
+def test_of_two_restarts_in_a_row_each_is_answered(online, gateway, first, second):  # noqa: F811
+    one = send(gateway, 1, *first)
+    two = send(gateway, 2, *second)
+    assert gateway.wait_result(two, "refused")["reason"] == "busy"
+    starts_again(online)
+    gateway.wait_result(one, "done")
+    assert online.ask("station.settings.batch_fixes") == (3 if first is CONFIGURE else 12)
+    # With the first one answered another may come.
+    three = send(gateway, 3, *second)
+    gateway.wait_result(three, "accepted")
+
+
+@pytest.mark.parametrize("second", [REBOOT, CONFIGURE], ids=["reboot", "configure"])
+def test_nothing_else_restarts_a_terminal_during_a_trial(terminal, gateway, second):  # noqa: F811
+    terminal.on()
+    gateway.wait_state(lambda state: state["online"], "online")
+    one = send(gateway, 1, *CONFIGURE)
+    gateway.wait_result(one, "accepted")
+    gateway.receipting = False
+    starts_again(terminal)
+    gateway.wait_state(lambda state: state["online"] and state["boot"] == 2, "online again")
+    two = send(gateway, 2, *second)
+    assert gateway.wait_result(two, "refused")["reason"] == "busy"
+    gateway.receipting = True
+    gateway.wait_result(one, "done")
+    assert terminal.ask("station.logbook.boot") == 2
+
+
 def test_settings_hold_once_the_link_came_back_with_them(online, gateway):  # noqa: F811
     asked = send(gateway, 1, "configure", {"settings": {"batch_fixes": 3, "silent": True}})
     gateway.wait_result(asked, "accepted")

@@ -32,16 +32,20 @@ def apply(board, kept) -> bool:
     return begun
 
 
-def begin(kept, command: str, settings: dict) -> bool:
-    """Keep a trial for the next start; False if the flash refuses."""
-    settled, _, answer = _load(kept)
-    return kept.save(_FILE, [settled, [command, settings], answer])
+def keep(kept, trial: list | None, result: list | None) -> str:
+    """Keep for the next start a trial or what it is to answer; returns why not, or "".
 
+    One at a time: a second one would take the place of the first, which nobody would answer then.
 
-def promise(kept, command: str, status: str, reason: str) -> bool:
-    """Keep what the next start is to answer; False if the flash refuses."""
-    settled, trial, _ = _load(kept)
-    return kept.save(_FILE, [settled, trial, [None, command, status, reason]])
+    Args:
+        kept: The small files.
+        trial: [command, settings].
+        result: [None, command, status, reason].
+    """
+    settled, old_trial, old_result = _load(kept)
+    if old_trial or old_result:
+        return "busy"
+    return "" if kept.save(_FILE, [settled, trial, result]) else "the flash refuses"
 
 
 def end_trial(station, works: bool) -> None:
@@ -78,9 +82,9 @@ def answer(station) -> None:
     if seq is None:
         result[0] = seq = next_seq
         station.kept.save(_FILE, [settled, trial, result])
-    if next_seq == seq:
-        station.logbook.result(command, status, reason)
-    station.kept.save(_FILE, [settled, trial, None])
+    # Without room for it the next start tries again.
+    if next_seq != seq or station.logbook.result(command, status, reason):
+        station.kept.save(_FILE, [settled, trial, None])
 
 
 def _load(kept) -> list:

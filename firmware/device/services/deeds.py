@@ -11,12 +11,17 @@ def do(station, kind: str, body: dict, command: str) -> tuple:
         return _read_log(station, body["first"])
     if kind == "self_test":
         return "done", "", _self_test(station)
-    if kind in ("reboot", "configure"):
-        if station.kind.state()["sos"]:
-            return "refused", "an SOS is open", None
-        if kind == "reboot":
-            return _reboot(station, command)
-        return _configure(station, body["settings"], command)
+    if kind == "reboot":
+        # The start that follows finds the command in the ledger, and this as its answer.
+        return _restart(station, None, [None, command, "done", ""])
+    if kind == "configure":
+        from wire_protocol.configure import wrong
+
+        reason = wrong(body["settings"])
+        forget("wire_protocol.configure")
+        if reason:
+            return "refused", reason, None
+        return _restart(station, [command, body["settings"]], None)
     return "refused", "not on this kind of device", None
 
 
@@ -50,31 +55,14 @@ def _self_test(station) -> dict:
     return found
 
 
-def _reboot(station, command: str) -> tuple:
-    from device.services.changes import promise
+def _restart(station, trial: list | None, result: list | None) -> tuple:
+    if station.kind.state()["sos"]:
+        return "refused", "an SOS is open", None
+    from device.services.changes import keep
 
-    # The start that follows finds the command in the ledger, and this as its answer.
-    kept = promise(station.kept, command, "done", "")
+    reason = keep(station.kept, trial, result)
     forget("device.services.changes")
-    return _then_reset(station, kept)
-
-
-def _configure(station, settings: dict, command: str) -> tuple:
-    from wire_protocol.configure import wrong
-
-    reason = wrong(settings)
-    forget("wire_protocol.configure")
     if reason:
-        return "refused", reason, None
-    from device.services.changes import begin
-
-    kept = begin(station.kept, command, settings)
-    forget("device.services.changes")
-    return _then_reset(station, kept)
-
-
-def _then_reset(station, kept: bool) -> tuple:
-    if not kept:
-        return "failed", "the flash refuses", None
+        return "refused" if reason == "busy" else "failed", reason, None
     station.reset_at(RESET_MS)
     return "accepted", "", None
