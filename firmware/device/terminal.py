@@ -123,18 +123,28 @@ class Terminal:
 
     def on_sos_status(self, status: dict) -> None:
         """Somebody has done something about an SOS, perhaps about ours."""
-        if (status["epoch"], status["incident"]) == (self._sos.epoch, self._sos.incident):
-            self._sos.by = status["by"]
-            if status.get("distance_m") is not None:
-                self._sos.by += " {} m".format(status["distance_m"])
-            self._apply(status["status"])
+        sos, event = self._sos, status["status"]
+        if status["epoch"] != sos.epoch or not sos.is_about(status["incident"], status["at"]):
+            return
+        if event == "closed" and sos.last != sos.incident and self._waits():
+            # Nobody who closed it has seen the last press: it goes on, as an SOS of its own.
+            sos.outlive(status["at"])
+            self._show_sos("open")
+            return
+        sos.by = status["by"]
+        if status.get("distance_m") is not None:
+            sos.by += " {} m".format(status["distance_m"])
+        self._apply(event)
 
     def on_receipt(self) -> None:
         """A receipt came: perhaps that of the last press."""
-        sos = self._sos
-        journal = self.station.logbook.journal
-        if sos.is_open and sos.epoch == journal.epoch and not journal.is_held("event", sos.last):
+        if self._sos.is_open and not self._waits():
             self._apply("receipt")
+
+    def _waits(self) -> bool:
+        """Say whether the last press lacks its receipt."""
+        sos, journal = self._sos, self.station.logbook.journal
+        return sos.epoch != journal.epoch or journal.is_held("event", sos.last)
 
     def on_puback(self, token: tuple) -> None:
         """The broker has a record: perhaps the last press."""
@@ -232,14 +242,18 @@ class Terminal:
         if not self._sos.apply(event):
             return
         state = self._sos.state
-        self.station.kept.save("sos", self._sos.as_row())
         if state == IDLE:
             self.station.relayed = None
             self.station.link.set_urgent(False)
             if not self.duty:
                 self._seal()
-        if state != before:
-            self.show(again=True, name="closed" if state == IDLE else state)
+        self._show_sos(None if state == before else "closed" if state == IDLE else state)
+
+    def _show_sos(self, name: str | None) -> None:
+        """Keep the SOS; with a name, show that it is another now."""
+        self.station.kept.save("sos", self._sos.as_row())
+        if name:
+            self.show(again=True, name=name)
             self.station.changed()
 
     def _cancel(self) -> None:

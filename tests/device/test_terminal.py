@@ -116,8 +116,8 @@ def terminal(micropython, keys, broker, tmp_path):
     return Terminal(micropython, keys, broker, tmp_path)
 
 
-def status(epoch, incident, word):
-    return messages.make_sos_status(epoch, incident, word, "Wang Fang", SERVER_MS)
+def status(epoch, incident, word, at_ms=SERVER_MS):
+    return messages.make_sos_status(epoch, incident, word, "Wang Fang", at_ms)
 
 
 # SOS.
@@ -234,6 +234,50 @@ def test_a_second_press_adds_to_the_open_sos_and_alerts_again(terminal, gateway)
     second = gateway.wait_event("sos", 2)
     assert (second["press"], second["incident"]) == (2, first["seq"])
     terminal.shows("SOS STORED")
+
+
+def pressed_again_and_closed_before_it_is_stored(terminal, gateway) -> dict:
+    """Return the first press; the case that it opened is closed, the second press on its way."""
+    terminal.on()
+    terminal.hold()
+    first = gateway.wait_event("sos")
+    terminal.shows("SOS STORED")
+    gateway.send(DEVICE, "sos_status", status(first["epoch"], first["seq"], "taken"))
+    terminal.shows("SOS TAKEN")
+    gateway.receipting = False
+    terminal.hold()
+    gateway.wait_event("sos", 2)
+    gateway.send(DEVICE, "sos_status", status(first["epoch"], first["seq"], "closed"))
+    # Nobody has taken the second press.
+    terminal.shows("SOS OPEN")
+    return first
+
+
+def test_a_press_that_nobody_saw_outlives_the_closing_of_its_case(terminal, gateway):
+    first = pressed_again_and_closed_before_it_is_stored(terminal, gateway)
+    gateway.receipting = True
+    terminal.shows("SOS STORED")
+    # The gateway may repeat the closing as long as a terminal shows that incident.
+    gateway.send(DEVICE, "sos_status", status(first["epoch"], first["seq"], "closed"))
+    # Of the case that the press opened, under the incident that its record has.
+    taken = status(first["epoch"], first["seq"], "taken", SERVER_MS + 1)
+    gateway.send(DEVICE, "sos_status", taken)
+    terminal.shows("SOS TAKEN")
+    closed = status(first["epoch"], first["seq"], "closed", SERVER_MS + 2)
+    gateway.send(DEVICE, "sos_status", closed)
+    gateway.wait_state(lambda state: state["online"] and state["sos"] is None, "no SOS")
+
+
+def test_a_closing_that_was_about_the_last_press_too_is_said_again_and_ends_it(terminal, gateway):
+    first = pressed_again_and_closed_before_it_is_stored(terminal, gateway)
+    second = gateway.events("sos")[-1]["seq"]
+    # By what the terminal says the gateway finds the case of that press, which is the same one.
+    wanted = {"incident": second, "shown": "open"}
+    gateway.wait_state(lambda state: state["online"] and state["sos"] == wanted, "its own SOS")
+    gateway.receipting = True
+    terminal.shows("SOS STORED")
+    gateway.send(DEVICE, "sos_status", status(first["epoch"], second, "closed"))
+    gateway.wait_state(lambda state: state["online"] and state["sos"] is None, "no SOS")
 
 
 def test_sos_and_ok_together_take_it_back_as_a_record(terminal, gateway):
