@@ -36,6 +36,7 @@ def put_together(board, folder: str, station_kind):  # noqa: ANN201 - a Station
         raise SettingsError("device_kind is {}".format(board.config.get("device_kind")))
     station = make_once(station_kind, board, settings, _build(folder), kind)
     kind.start(station)
+    station.supervisor.is_needed = lambda: station.kind.state()["sos"]
     del type(kind).start  # It ran once, too.
     station.trial = trial
     if station.kept.load("changes"):

@@ -1,4 +1,9 @@
-"""Starts the named tasks, restarts what crashed, feeds the watchdog, keeps the reasons."""
+"""Starts the named tasks, restarts what crashed, feeds the watchdog, keeps the reasons.
+
+A task that hangs leaves the watchdog unfed, and one that crashes again and again ends `run`: both
+end in a restart that counts as failed. While an SOS is open only the tasks that serve it count: a
+restart for the sake of another waits until it is over.
+"""
 
 import asyncio
 
@@ -10,8 +15,12 @@ FEED_MS = 5_000
 FIRST_REST_MS = 1_000
 LONGEST_REST_MS = 30_000
 STABLE_MS = 60_000  # A task that lived this long starts again at the first rest.
+CRASHES_MAX = 5  # In a row, none of them after a stable life.
 WELL_MS = 300_000  # A device that ran so long without a crash works, link or no link.
-_NAME, _START, _LIMIT, _BEAT, _TASK = 0, 1, 2, 3, 4
+# And with a receipt after this: what breaks at every start has shown itself by then.
+PROVEN_MS = 60_000
+_SERVING = ("link", "sender", "tick")  # What an open SOS lives on.
+_NAME, _START, _LIMIT, _BEAT, _TASK, _BEGAN, _CRASHES = 0, 1, 2, 3, 4, 5, 6
 
 
 class Supervisor:
@@ -21,6 +30,7 @@ class Supervisor:
         crashed: Names of the tasks that crashed since this start.
         on_crash: Takes a text for a report, at the first crash of each task; set by the owner.
         on_well: Called once, when this start has proved to work; set by the owner.
+        is_needed: Says whether an SOS is open; set by the owner.
     """
 
     def __init__(self, board, kept, boot: int) -> None:
@@ -28,8 +38,10 @@ class Supervisor:
         self._kept = kept
         self._boot = boot
         self._tasks = []
+        self._heard = False
         self.crashed = set()
         self.on_crash, self.on_well = _unheard, _nothing
+        self.is_needed = _never
 
     def add(self, name: str, start, limit_s: int | None) -> None:
         """Add a task.
@@ -40,29 +52,63 @@ class Supervisor:
             limit_s: Longest time between two calls of `beat`; None for a task that waits for the
                 outside world and is well as long as it has not crashed.
         """
-        self._tasks.append([name, start, limit_s, self._board.uptime_ms(), None])
+        now = self._board.uptime_ms()
+        self._tasks.append([name, start, limit_s, now, None, now, 0])
 
     async def run(self) -> None:
-        """Run all tasks for ever."""
+        """Run all tasks for ever.
+
+        Raises:
+            DeviceError: One of them crashes again and again; only a restart is left.
+        """
         watchdog = self._board.watchdog(WATCHDOG_MS)
         for row in self._tasks:
             row[_TASK] = asyncio.create_task(self._keep(row))
         while True:
             if not self.late():
                 watchdog.feed()
-                if not self.crashed and self._board.uptime_ms() >= WELL_MS:
-                    self.well()
+                self._look_whether_well()
+            for row in self._mattering():
+                if row[_CRASHES] >= CRASHES_MAX:
+                    raise DeviceError(row[_NAME] + " crashes again and again")
             await asyncio.sleep_ms(FEED_MS)
 
     def well(self) -> None:
-        """This start went well: what was sent has been received."""
-        tell, self.on_well = self.on_well, _nothing
-        tell()
+        """What was sent has been received: the tasks that serve an SOS do so."""
+        self._heard = True
+        for row in self._tasks:
+            if row[_NAME] in _SERVING:
+                row[_CRASHES] = 0
+
+    def leave(self) -> None:
+        """A restart on purpose follows: a start that was heard did not fail."""
+        if self._heard:
+            self._tell_well()
 
     def late(self) -> list:
         """Return the names of the tasks that hang."""
         now = self._board.uptime_ms()
-        return [r[_NAME] for r in self._tasks if r[_LIMIT] and now - r[_BEAT] > r[_LIMIT] * 1000]
+        return [
+            row[_NAME]
+            for row in self._mattering()
+            if row[_LIMIT] and now - row[_BEAT] > row[_LIMIT] * 1000
+        ]
+
+    def _mattering(self) -> list:
+        needed = self.is_needed()
+        return [row for row in self._tasks if not needed or row[_NAME] in _SERVING]
+
+    def _look_whether_well(self) -> None:
+        now = self._board.uptime_ms()
+        if self._heard and now >= PROVEN_MS:
+            if not any(r[_CRASHES] and now - r[_BEGAN] < STABLE_MS for r in self._tasks):
+                self._tell_well()
+        elif not self.crashed and now >= WELL_MS:
+            self._tell_well()
+
+    def _tell_well(self) -> None:
+        tell, self.on_well = self.on_well, _nothing
+        tell()
 
     # One for each task; lives as long as the device.
     async def _keep(self, row: list) -> None:
@@ -72,18 +118,21 @@ class Supervisor:
         rest_ms = FIRST_REST_MS
         while True:
             beat()
-            began_ms = row[_BEAT]
+            row[_BEGAN] = row[_BEAT]
             try:
                 await row[_START](beat)
                 error = DeviceError("it returned")
             except Exception as raised:  # noqa: BLE001 - the outermost loop of every task
                 error = raised
+            now = self._board.uptime_ms()
+            if now - row[_BEGAN] >= STABLE_MS:
+                rest_ms, row[_CRASHES] = FIRST_REST_MS, 0
+            row[_CRASHES] += 1
+            row[_BEGAN] = now
             try:
                 self._note(row[_NAME], error)
             except Exception as fault:  # noqa: BLE001 - a note that fails must not end the task
                 print(row[_NAME], "crashed, not noted:", fault)
-            if self._board.uptime_ms() - began_ms >= STABLE_MS:
-                rest_ms = FIRST_REST_MS
             await asyncio.sleep_ms(rest_ms)
             rest_ms = min(2 * rest_ms, LONGEST_REST_MS)
 
@@ -101,6 +150,10 @@ class Supervisor:
 
 def _nothing() -> None:
     pass
+
+
+def _never() -> object:
+    return None
 
 
 def _unheard(text: str) -> None:

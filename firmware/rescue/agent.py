@@ -52,6 +52,7 @@ class Agent:
         self.alarm = Alarm(self)
         self.supervisor = Supervisor(board, self.kept, self._boot)
         self.supervisor.on_crash = self.report
+        self.supervisor.is_needed = self.alarm.state
         self.buffer = bytearray(4096)  # The one for all that handles blocks of flash.
         self.busy = False
         self.journal_broken = False

@@ -1,7 +1,9 @@
 """What counts as a failed start, and what makes it forgotten."""
 
 import importlib.util
+from pathlib import Path
 
+from provisioning.application import build_application
 from provisioning.partitions import partition
 from tests.gateway import stores
 from tests.gateway.installation import wait_for
@@ -9,6 +11,13 @@ from tests.rescue.conftest import Bench
 from tests.rescue.test_nvs import ROM
 
 NVS = partition("nvs")
+BROKEN = Path(__file__).parent / "stub" / "broken_task_start.py"
+# What a release may have broken, and where it is in the stub.
+SENDER = "device.services.sender import Sender"
+PARTS = {
+    "wheel": ("sender", SENDER, SENDER),
+    "1.25-i386": ("link", SENDER, "device.adapters.mqtt_link import Link"),
+}
 
 
 def _nvs_pages():
@@ -34,7 +43,7 @@ def test_a_receipt_forgets_the_starts_that_failed(bench: Bench, application):
     bench.installation.start_gateway().wait_until_connected()
     control.wait(lambda shown: "off duty online" in shown["screen"], 60)
     control.push("duty")
-    wait_for(lambda: _number(bench, "boots") == -1, 30, "a receipt forgives")
+    wait_for(lambda: _number(bench, "boots") == -1, 90, "a receipt and a minute forgive")
     control.reset()
     wait_for(lambda: _number(bench, "boots") == 0, 30, "the start after a good one")
     # What ends with the power says nothing about the application.
@@ -70,3 +79,23 @@ def test_a_trial_start_runs_the_application_once_whatever_was_wrong(bench: Bench
     assert bench.read("journal") == before
     bench.start()
     control.wait(lambda shown: shown["screen"][0] == "RESCUE: no journal", 30)
+
+
+def test_a_release_one_of_whose_tasks_always_raises_ends_in_rescue(
+    bench: Bench, tmp_path, request
+):
+    # It takes three starts: one part for each MicroPython.
+    part = PARTS[request.node.callspec.params["program"]]
+    start = tmp_path / "start.py"
+    start.write_text(BROKEN.read_text().replace(*part[1:]))
+    bench.installation.start_gateway().wait_until_connected()
+    control = bench.make(build_application("virtual", start=start))
+    bench.start()
+    control.wait(lambda shown: "off duty" in shown["screen"][0], 30)
+    control.push("sos", hold_s=1)
+    # Nobody would ever hear of it. Three starts, each with five crashes in 15 s and 10 s to read.
+    control.wait(lambda shown: "SOS STORED" in shown["screen"], 180)
+    bench.wait_for_state(lambda state: "rescue_boots" in state["faults"], "rescue")
+    assert bench.console().count(f"{part[0]} crashed:") == 15
+    assert [case.presses for case in stores.cases(bench.installation)] == [1]
+    bench.wait_for_report(f"crash of {part[0]}")

@@ -208,6 +208,7 @@ class Station:
             cut = now - self._calm_ms >= SOS_TRIAL_MS and not self.link.up.is_set()
             if cut or now >= TRIAL_MS:
                 self._end_trial(False)
+                self.supervisor.leave()
                 self.board.reset()
         if self._reset_ms is None or now < self._reset_ms or self.kind.is_pressed():
             return
@@ -218,6 +219,7 @@ class Station:
             withdraw(self)
             forget("device.services.changes")
         else:
+            self.supervisor.leave()
             self.board.reset()
 
     def _end_trial(self, works: bool) -> None:
