@@ -1,4 +1,8 @@
-"""The device's clock: the ladder, the board's counters, and what is kept over power cuts."""
+"""The device's clock: the ladder, the board's counters, and what is kept over power cuts.
+
+Kept is the last time known, and with it what the board's own clock is worth, which cannot tell
+whether it was set to the truth or to a guess: a number below zero says that it runs from a guess.
+"""
 
 from device.domain.clock import ClockLadder
 from device.late import make_once
@@ -16,8 +20,13 @@ class Clock:
         self._ladder = make_once(ClockLadder, built_s)
         now = board.uptime_ms()
         last = kept.load("clock", 0)
-        self._ladder.start_at(last if isinstance(last, int) else 0, False, now)
-        self._ladder.start_at(board.rtc_s(), True, now)
+        last = last if isinstance(last, int) else 0
+        self._ladder.start_at(board.rtc_s(), last > 0, now)
+        if not self._ladder.quality:
+            self._ladder.start_at(abs(last), False, now)
+            if last >= 0:
+                # Before the clock is set: a power cut between the two must not make it a truth.
+                kept.save("clock", -(self.now_ms() // 1000))
         # Before the first connection: TLS refuses a certificate that is not valid yet.
         self._set_board()
         self._kept_ms = now
