@@ -4,9 +4,10 @@
 `python -m bench soak` runs the long ones: a million mutated frames, ten thousand power cuts, the
 whole district. Each bench is a program of its own with a time bound, `python -m bench.NAME`, and
 ends with its result as one JSON object on its last line; here the last line of all holds the
-results by name, also kept in bench/results/all.json (soak.json). A bench that failed has the
-reason in place of its figures, the others go on, and the exit status is 1. A figure that the
-issue asks for and that is not there is named under `missing`.
+results by name, also kept in bench/results/all.json (soak.json). A bench that failed says why
+under `failed`, the others go on, and the exit status is 1; so it is when a figure that must be
+there is not, which is named under `missing`. An aim that is not met is said at the end and changes
+nothing else: how fast something is depends on the machine.
 """
 
 from __future__ import annotations
@@ -88,9 +89,8 @@ SOAKS = (
     Bench("wire_socket", 90, BENCHES[1].figures, ("--speed", "4")),
     Bench("sos", 60, BENCHES[6].figures, ("--presses", "1000")),
     Bench("district", 60, BENCHES[7].figures),
-    Bench(
-        "district", 60, ("connected_s", "ended_with"), ("--terminals", "14360", "--minutes", "2")
-    ),
+    # Where it ends is the figure; all of them need not be carried.
+    Bench("district", 60, ("ended_with",), ("--terminals", "14360", "--minutes", "2")),
 )
 
 
@@ -105,7 +105,9 @@ def main(arguments: list[str]) -> int:
     if rest and all(other in known for other in rest):
         return run_all("some", tuple(known[each] for each in arguments))
     result = run(known[name]._replace(arguments=tuple(rest), minutes=24 * 60))
-    return "failed" in result
+    for line in remarks(result):
+        print(line, file=sys.stderr)
+    return is_wrong(result)
 
 
 def run_all(title: str, benches: tuple[Bench, ...]) -> int:
@@ -116,19 +118,30 @@ def run_all(title: str, benches: tuple[Bench, ...]) -> int:
         begin_s = time.monotonic()
         results[key] = result = run(bench)
         print(f"== {key}: {time.monotonic() - begin_s:.0f} s", flush=True)
-        missing = [figure for figure in bench.figures if not holds(result, figure)]
-        if missing:
-            result["missing"] = missing
     print("== all of them")
     for key, result in results.items():
         outcome = f"FAILED: {result['failed']}" if "failed" in result else "done"
         print(f"{key:32}{outcome}")
-        if "missing" in result:
-            print(f"{'':32}missing: {', '.join(result['missing'])}")
+        for line in remarks(result):
+            print(f"{'':32}{line}")
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{title}.json").write_text(json.dumps(results, indent=1) + "\n")
     print(json.dumps(results))
-    return any("failed" in result for result in results.values())
+    return any(is_wrong(result) for result in results.values())
+
+
+def is_wrong(result: dict[str, Any]) -> bool:
+    """Tell whether a bench failed, or left a figure out."""
+    return "failed" in result or "missing" in result
+
+
+def remarks(result: dict[str, Any]) -> list[str]:
+    """Return what the closing table says below a bench: what is missing, aims that were missed."""
+    found = [f"missing: {', '.join(result['missing'])}"] if "missing" in result else []
+    for name, aim in result.get("aims", {}).items():
+        if not aim["met"]:
+            found.append(f"aim not met: {name}: {aim['value']}, wanted {aim['aim']}")
+    return found
 
 
 def holds(result: object, figure: str) -> bool:
@@ -139,13 +152,26 @@ def holds(result: object, figure: str) -> bool:
 
 
 def run(bench: Bench) -> dict[str, Any]:
-    """Run one bench, show what it prints, return its last line."""
+    """Run one bench, show what it prints, return its last line and what is wrong with it."""
+    result = _run(bench)
+    missing = [figure for figure in bench.figures if not holds(result, figure)]
+    if missing:
+        result["missing"] = missing
+    return result
+
+
+def command(bench: Bench) -> list[str]:
+    """Return the program of a bench."""
+    return [sys.executable, "-m", f"bench.{bench.name}", *bench.arguments]
+
+
+def _run(bench: Bench) -> dict[str, Any]:
     module = f"bench.{bench.name}"
     if importlib.util.find_spec(module) is None:
         return {"failed": f"there is no {module} yet"}
     last = ""
     with subprocess.Popen(
-        [sys.executable, "-m", module, *bench.arguments],
+        command(bench),
         stdout=subprocess.PIPE, text=True, start_new_session=True,
     ) as process:  # fmt: skip
         late = threading.Event()
@@ -163,12 +189,13 @@ def run(bench: Bench) -> dict[str, Any]:
             timer.cancel()
     if late.is_set():
         return {"failed": f"not ended after {bench.minutes} minutes"}
-    if process.returncode != 0:
-        return {"failed": f"exit status {process.returncode}"}
+    # One that found a promise broken has figures all the same, and says so by its exit status.
+    status = process.returncode
+    failed = {"failed": f"exit status {status}"} if status else {}
     try:
-        return dict(json.loads(last))
-    except ValueError:
-        return {"failed": "its last line is no JSON"}
+        return failed | dict(json.loads(last))
+    except (ValueError, TypeError):
+        return failed or {"failed": "its last line is no JSON"}
 
 
 def _end(process: subprocess.Popen[str], late: threading.Event) -> None:

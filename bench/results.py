@@ -1,4 +1,4 @@
-"""How every bench ends: JSON on the last line, and the same in bench/results/."""
+"""How every bench ends: JSON on the last line, and the same in bench/results/; aims judged."""
 
 from __future__ import annotations
 
@@ -15,6 +15,24 @@ def write(name: str, result: dict[str, Any]) -> None:
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result), flush=True)
+
+
+def judged(
+    value: float | None, *, at_most: float | None = None, at_least: float | None = None
+) -> dict[str, Any]:
+    """Return an entry of a result's `aims`: {aim, value, met}; what was not measured is not met.
+
+    Args:
+        value: What was measured; None: nothing was.
+        at_most: The highest value that is well.
+        at_least: The lowest one.
+    """
+    words = [f"at most {at_most}"] if at_most is not None else []
+    words += [f"at least {at_least}"] if at_least is not None else []
+    met = value is not None
+    met = met and (at_most is None or value <= at_most)
+    met = met and (at_least is None or value >= at_least)
+    return {"aim": ", ".join(words), "value": value, "met": met}
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 PRESSING = 8  # Terminals that press in turn.
 AIM_P99_MS = 100
+SITUATIONS = ("idle", "connected", "telemetry_away")
 MESSAGE_BYTES = 330  # An SOS with a fix as MQTT carries it, measured.
 SHOW_WAIT_S = 30
 LEGS = ("press_to_sealed", "sealed_to_gateway", "gateway_to_bus", "bus_to_browser")
@@ -177,13 +178,17 @@ def main() -> int:
     parser.add_argument("--presses", type=int, default=300, help="in each situation")
     parser.add_argument("--settle-s", type=float, default=60, help="after all are connected")
     options = parser.parse_args()
-    figures: dict[str, Any] = {"aim_p99_ms": AIM_P99_MS}
+    figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="xunhu-bench-") as folder:
         try:
             run(options, Path(folder), figures)
         except Ended as error:
             sys.exit(str(error))
-    results.write("sos", figures)
+    aims = {
+        f"{situation}.p99_ms": results.judged(figures[situation]["p99_ms"], at_most=AIM_P99_MS)
+        for situation in SITUATIONS
+    }
+    results.write("sos", figures | {"aims": aims})
     return 0
 
 

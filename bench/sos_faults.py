@@ -246,6 +246,7 @@ def figures(terminals: list[Terminal], servers: Servers, problems: list[str]) ->
     cases = sum(len(servers.cases(terminal.device)) for terminal in terminals)
     stored = sum(len(rows) for rows in events.values())
     raised = sum(len(t.times_s) + len(t.failed) for t in terminals)
+    p99_s = round(results.percentile(times_s, 0.99), 2)
     for problem in problems[:20]:
         print(problem, file=sys.stderr)
     return {
@@ -256,9 +257,9 @@ def figures(terminals: list[Terminal], servers: Servers, problems: list[str]) ->
         "problems": len(problems),
         "exactly_once": stored == incidents == cases == raised and not problems,
         "p50_s": round(results.percentile(times_s, 0.5), 2),
-        "p99_s": round(results.percentile(times_s, 0.99), 2),
+        "p99_s": p99_s,
         "max_s": round(max(times_s), 2),
-        "aim_p99_s": AIM_P99_S,
+        "aims": {"p99_s": results.judged(p99_s, at_most=AIM_P99_S)},
         "connections": sum(t.line.counts.connections for t in terminals),
         "connections_lost": sum(t.line.counts.lost for t in terminals),
         "cut_after_a_press": sum(t.cuts for t in terminals),

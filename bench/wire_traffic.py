@@ -120,11 +120,11 @@ def show(result: dict[str, Any]) -> None:
     """Print the table."""
     print(result["how"])
     print(f"clocks of the devices {result['speed']:g} times as fast")
-    row = f"{'':22}{'a fix':>8}{'aim':>5}{'payload':>9}{'+pings, states':>16}{'MB a month':>12}"
+    row = f"{'':22}{'a fix':>8}{'batch':>7}{'payload':>9}{'+pings, states':>16}{'MB a month':>12}"
     print(row + f"{'a connection':>14}")
     for name, case in result["cases"].items():
         print(
-            f"{name:22}{case['bytes_a_fix']:8.2f}{case['aim']:5}{case['payload_bytes_a_fix']:9.2f}"
+            f"{name:22}{case['bytes_a_fix']:8.2f}{case['batch']:7}{case['payload_bytes_a_fix']:9.2f}"
             f"{case['bytes_a_fix_with_pings_and_states']:16.2f}{case['mb_a_month']:12.2f}"
             f"{case['connection_bytes']:14}"
         )
