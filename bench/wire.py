@@ -1,21 +1,21 @@
 """`python -m bench.wire`: bytes a fix of the payload, and time, beside other formats.
 
 On the walking track of tests/recorded and on a generated walk, in batches of 12 and 60, with
-time, speed, course and accuracy, lossless at 1e-6 degree. Times are ratios to JSON in the same
-run. What MQTT, TLS and TCP add is measured at the socket by bench/wire_socket.py. JSON on the last
-line and in bench/results/wire.json.
+time, speed, course and accuracy, lossless at 1e-6 degree and at the resolution that each format
+has for the rest (bench/wire_formats.py): every field of every fix is compared. Times are ratios to
+JSON in the same run. What MQTT, TLS and TCP add is measured at the socket by bench/wire_socket.py.
+JSON on the last line and in bench/results/wire.json.
 """
 
 from __future__ import annotations
 
 import functools
-import json
 import sys
 import time
 import timeit
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench import results
 from bench.wire_formats import FORMATS, Format
 from bench.wire_tracks import RECORDED, generated_walk, recorded_walk
 from wire_protocol import frames, track
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from wire_protocol.track import Fix
 
-RESULTS = Path(__file__).with_name("results")
 BATCHES = (12, 60)
 AIM_BYTES = 8
 BASE = "JSON (OwnTracks)"
@@ -41,7 +40,7 @@ def bytes_a_fix(form: Format, fixes: list[Fix], size: int) -> float:
     total = 0
     for batch in batches(fixes, size):
         message = form.encode(batch)
-        if form.decode(message) != [tuple(fix[:3]) for fix in batch]:
+        if form.decode(message) != [form.keeps(fix) for fix in batch]:
             sys.exit(f"{form.name} loses something of {batch[0]}")
         total += len(message)
     return total / len(fixes)
@@ -92,17 +91,13 @@ def main() -> int:
             row[f"{way}_to_json"] = round(ratio, 2)
         print(f"{form.name:26}{row['encode_to_json']:20.2f}{row['decode_to_json']:20.2f}")
     print(f"track.check of 12 fixes, as the gateway does it: {measured['check']:.1f} us")
-    worst = max(report["xunhu"][name] for name in columns if name.endswith("60"))
-    print(f"aim: at most {AIM_BYTES} bytes a fix in batches of 60: {worst:.2f}")
-    result = {
-        "bench": "wire",
-        "aim_bytes_60": AIM_BYTES,
-        "check_12_us": round(measured["check"], 2),
-        "formats": report,
+    aims = {
+        f"{name}.payload_bytes_a_fix": results.judged(report["xunhu"][name], at_most=AIM_BYTES)
+        for name in columns
+        if name.endswith("60")
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "wire.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result))
+    check_us = round(measured["check"], 2)
+    results.write("wire", {"check_12_us": check_us, "formats": report, "aims": aims})
     return 0
 
 

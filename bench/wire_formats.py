@@ -26,19 +26,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Format:
-    """A way to send a batch; `decode` returns (ms, 1e-6 degree, 1e-6 degree) of each fix."""
+    """A way to send a batch.
+
+    Attributes:
+        decode: Returns each fix as (ms, 1e-6 degree, 1e-6 degree, speed, course, accuracy), the
+            last three in the units of the format; one that has no accuracy leaves it out.
+        keeps: What `decode` must return for a fix: all of it, at the resolution of the format.
+    """
 
     name: str
     encode: Callable[[list[Fix]], bytes]
-    decode: Callable[[bytes], list[tuple[int, int, int]]]
+    decode: Callable[[bytes], list[tuple[int, ...]]]
+    keeps: Callable[[Fix], tuple[int, ...]]
 
 
 def _ours_encode(fixes: list[Fix]) -> bytes:
     return frames.envelope(1, track.encode(0x9E3779B9, 1, 3, fixes))
 
 
-def _ours_decode(message: bytes) -> list[tuple[int, int, int]]:
-    return [fix[:3] for fix in track.decode(frames.open_envelope(message)[1]).fixes]
+def _ours_decode(message: bytes) -> list[tuple[int, ...]]:
+    return [tuple(fix) for fix in track.decode(frames.open_envelope(message)[1]).fixes]
+
+
+def _ours_keeps(fix: Fix) -> tuple[int, ...]:
+    """cm/s; courses in steps of 2 degrees; metres up to 254: docs/wire_protocol.md, section 4."""
+    course = (fix.course_deg + 1) // 2 * 2 % 360
+    return (*fix[:4], course, min(fix.accuracy_m, track.ACCURACY_M_MAX))
 
 
 def _json_encode(fixes: list[Fix]) -> bytes:
@@ -61,19 +74,32 @@ def _json_encode(fixes: list[Fix]) -> bytes:
     ).encode()
 
 
-def _json_decode(message: bytes) -> list[tuple[int, int, int]]:
+def _json_decode(message: bytes) -> list[tuple[int, ...]]:
     return [
-        (row["tst"] * 1000, round(row["lat"] * 1e6), round(row["lon"] * 1e6))
+        (row["tst"] * 1000, round(row["lat"] * 1e6), round(row["lon"] * 1e6),
+         row["vel"], row["cog"], row["acc"])
         for row in json.loads(message)
-    ]
+    ]  # fmt: skip
+
+
+def _whole_seconds(fix: Fix) -> tuple[int, int, int]:
+    return (fix.at_ms // 1000 * 1000, fix.lat_e6, fix.lon_e6)
+
+
+def _json_keeps(fix: Fix) -> tuple[int, ...]:
+    return (*_whole_seconds(fix), round(fix.speed_cms * 0.036), fix.course_deg, fix.accuracy_m)
 
 
 def _rows(fixes: list[Fix]) -> list[list[int]]:
     return [[fix.at_ms // 1000, *fix[1:]] for fix in fixes]
 
 
-def _places(rows: list[list[int]]) -> list[tuple[int, int, int]]:
-    return [(row[0] * 1000, row[1], row[2]) for row in rows]
+def _fixes(rows: list[list[int]]) -> list[tuple[int, ...]]:
+    return [(row[0] * 1000, *row[1:]) for row in rows]
+
+
+def _rows_keep(fix: Fix) -> tuple[int, ...]:
+    return (*_whole_seconds(fix), *fix[3:])
 
 
 def _position_class() -> Any:
@@ -123,11 +149,16 @@ def _protobuf_encode(fixes: list[Fix]) -> bytes:
     return batch.SerializeToString()
 
 
-def _protobuf_decode(message: bytes) -> list[tuple[int, int, int]]:
+def _protobuf_decode(message: bytes) -> list[tuple[int, ...]]:
     return [
-        (row.time * 1000, row.latitude_i // 10, row.longitude_i // 10)
+        (row.time * 1000, row.latitude_i // 10, row.longitude_i // 10,
+         row.ground_speed, row.ground_track // 100, row.gps_accuracy // 1000)
         for row in Batch.FromString(message).positions
-    ]
+    ]  # fmt: skip
+
+
+def _protobuf_keeps(fix: Fix) -> tuple[int, ...]:
+    return (*_whole_seconds(fix), round(fix.speed_cms / 100), fix.course_deg, fix.accuracy_m)
 
 
 # Timestamp ms, priority, longitude, latitude (1e-7 degree), altitude, angle, satellites, speed in
@@ -154,22 +185,30 @@ def _teltonika_encode(fixes: list[Fix]) -> bytes:
     return struct.pack(">II", 0, len(data)) + data + struct.pack(">I", binascii.crc_hqx(data, 0))
 
 
-def _teltonika_decode(message: bytes) -> list[tuple[int, int, int]]:
+def _teltonika_decode(message: bytes) -> list[tuple[int, ...]]:
     rows = _AVL.iter_unpack(message[10:-5])
-    return [(row[0], row[3] // 10, row[2] // 10) for row in rows]
+    return [(row[0], row[3] // 10, row[2] // 10, row[7], row[5]) for row in rows]
+
+
+def _teltonika_keeps(fix: Fix) -> tuple[int, ...]:
+    return (*fix[:3], round(fix.speed_cms * 0.036), fix.course_deg)
 
 
 FORMATS = (
-    Format("xunhu", _ours_encode, _ours_decode),
-    Format("JSON (OwnTracks)", _json_encode, _json_decode),
+    Format("xunhu", _ours_encode, _ours_decode, _ours_keeps),
+    Format("JSON (OwnTracks)", _json_encode, _json_decode, _json_keeps),
     Format(
         "MessagePack",
         lambda fixes: msgpack.packb(_rows(fixes)),
-        lambda data: _places(msgpack.unpackb(data)),
+        lambda data: _fixes(msgpack.unpackb(data)),
+        _rows_keep,
     ),
     Format(
-        "CBOR", lambda fixes: cbor2.dumps(_rows(fixes)), lambda data: _places(cbor2.loads(data))
+        "CBOR",
+        lambda fixes: cbor2.dumps(_rows(fixes)),
+        lambda data: _fixes(cbor2.loads(data)),
+        _rows_keep,
     ),
-    Format("protobuf (Meshtastic)", _protobuf_encode, _protobuf_decode),
-    Format("Teltonika codec 8", _teltonika_encode, _teltonika_decode),
+    Format("protobuf (Meshtastic)", _protobuf_encode, _protobuf_decode, _protobuf_keeps),
+    Format("Teltonika codec 8", _teltonika_encode, _teltonika_decode, _teltonika_keeps),
 )
