@@ -79,7 +79,11 @@ BENCHES = (
         30,
         ("connected_s", "sealed", "stored", "lost", "doubled", "terminal_kb", "cpu_cores"),
     ),
-    Bench("broker_restart", 15, ("all_back_s", "most_in_a_second", "sos_stored_s")),
+    Bench(
+        "broker_restart",
+        15,
+        ("all_back_s", "most_in_a_second", "most_tcp_in_a_second", "sos_stored_s"),
+    ),
     Bench("sos_faults", 20, ("p99_s", "exactly_once")),
 )
 SOAKS = (
