@@ -63,6 +63,7 @@ BENCHES = (
             "gateway.gateway_cpu_us_a_fix",
             "raw_broker.fixes_a_second",
             "influxdb.fixes_a_second",
+            "influxdb.ceiling_points_a_second",
         ),
     ),
     Bench(

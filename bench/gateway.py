@@ -4,7 +4,8 @@ One gateway process, the real broker with mutual TLS, 1,436 devices in shuffled 
 12, SQLite with synchronous=FULL. The source is mosquitto's own C client, with as many messages
 under way as a fleet has at most; the witness is the store itself. Beside it, in the same run, the
 raw broker: the same source, and mosquitto_sub as the sink. JSON on the last line and in
-bench/results/gateway.json. The same into InfluxDB where there is one, with fewer fixes.
+bench/results/gateway.json. The same into InfluxDB, with fewer fixes, beside its own ceiling:
+the points a second that it takes of a plain client in the same run, written ready made.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from typing import TYPE_CHECKING, Any
 
 from bench import results
 from bench.libmosquitto import Source
-from bench.storage import built_influxd
+from bench.storage import built_influxd, influx_ceiling
 from bench.wire_tracks import generated_walk
+from storage.telemetry.interface import TrackRow
 from tests.gateway.installation import GatewayProcess, Installation, wait_for
 from tests.storage.influx_server import InfluxProcess, find_program
 from wire_protocol import clock, frames, topics, track
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 DEVICES = 1436
 FIXES_A_BATCH = 12
+AIM_FIXES_A_SECOND = 100_000
 EPOCH = 7
 # A device has up to 16 messages under way; two of each fill the pipe.
 UNDER_WAY_MAX = 2 * DEVICES
@@ -198,7 +201,7 @@ def _source(installation: Installation) -> Source:
 
 
 def influx_run(work: list[tuple[bytes, bytes]], folder: Path) -> dict[str, Any]:
-    """The same into InfluxDB where there is one."""
+    """The same into InfluxDB where there is one, beside what it takes of a plain client."""
     program = find_program() or built_influxd()
     if program is None:
         return {"not measured": "no influxd on the path, and none can be built"}
@@ -209,9 +212,21 @@ def influx_run(work: list[tuple[bytes, bytes]], folder: Path) -> dict[str, Any]:
         with installed(folder / "home-influx") as installation:
             installation.telemetry_url = server.new_bucket()
             installation.telemetry_token = server.token
-            return gateway_run(installation, work[: INFLUX_FIXES_MAX // FIXES_A_BATCH])
+            part = work[: INFLUX_FIXES_MAX // FIXES_A_BATCH]
+            run = gateway_run(installation, part)
+        ceiling = influx_ceiling(server, [row_of(*message) for message in part])
+        return run | {
+            "ceiling_points_a_second": ceiling,
+            "of_the_ceiling": round(run["fixes_a_second"] / ceiling, 3),
+        }
     finally:
         server.stop()
+
+
+def row_of(topic: bytes, payload: bytes) -> TrackRow:
+    """Return the row that the gateway makes of a message."""
+    record = frames.open_envelope(payload)[1]
+    return TrackRow.from_record(topic.decode().split("/")[2], record, time.time_ns() // 1_000_000)
 
 
 @contextmanager
@@ -242,6 +257,11 @@ def main() -> None:
         {
             "gateway": run, "raw_broker": raw, "of_the_brokers_ceiling": ratio,
             "influxdb": influx,
+            "aims": {
+                "gateway.fixes_a_second": results.judged(
+                    run["fixes_a_second"], at_least=AIM_FIXES_A_SECOND
+                )
+            },
         },
     )  # fmt: skip
 
