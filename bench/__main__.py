@@ -86,11 +86,18 @@ BENCHES = (
         ("all_back_s", "most_in_a_second", "most_tcp_in_a_second", "sos_stored_s"),
     ),
     Bench("sos_faults", 20, ("p99_s", "exactly_once")),
+    Bench("commands", 30, ("executed_once", "doubled", "executed_after_ttl", "exactly_once")),
 )
 SOAKS = (
     Bench("wire_soak", 60, ("frames",)),
     Bench("power_cuts", 180, ("cuts", "failures")),
     Bench("sos_faults", 300, ("p99_s", "exactly_once"), ("--sos", "10000", "--terminals", "100")),
+    Bench(
+        "commands",
+        300,
+        ("executed_once", "doubled", "executed_after_ttl", "exactly_once"),
+        ("--commands", "10000", "--terminals", "100"),
+    ),
     Bench("wire_socket", 90, BENCHES[1].figures, ("--speed", "4")),
     Bench("sos", 60, BENCHES[6].figures, ("--presses", "1000")),
     Bench("district", 60, BENCHES[7].figures),

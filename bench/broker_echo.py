@@ -80,6 +80,12 @@ class BusTap:
         self._api.loop_stop()
 
 
+def service_client(name: str, home: Path, services_port: int) -> mqtt.Client:
+    """Return a connected client with the certificate of a service, such as `gateway-15`."""
+    files = _service(Authority.open(home), name)
+    return _client(name, files, services_port, lambda *_: None)
+
+
 def _service(authority: Authority, name: str) -> tuple[str, str, str]:
     service = authority.issue_service(name)
     return str(authority.services_ca_path), str(service.certificate_path), str(service.key_path)

@@ -42,6 +42,11 @@ class Servers:
         """Where devices connect, behind the fault proxy."""
         return ("127.0.0.1", self._installation.listeners.devices_port)
 
+    @property
+    def services_port(self) -> int:
+        """Where services find the broker, with certificates of their own."""
+        return int(self._installation.listeners.services_port)
+
     def start(self) -> None:
         """Start all; returns when the gateway is connected."""
         self.start_part("broker")
@@ -160,6 +165,11 @@ class Servers:
         return self._registry(
             'SELECT * FROM "case" WHERE device = ? AND id > ? ORDER BY id', device, after
         )
+
+    def commands(self, device: str) -> list[Row]:
+        """Return rows of the ledger of commands, oldest first."""
+        query = "SELECT * FROM command WHERE device = ? ORDER BY created_ms, id"
+        return self._registry(query, device)
 
     def results(self, device: str, after: int = 0) -> list[Row]:
         """Return rows of results by id."""
