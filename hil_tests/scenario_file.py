@@ -15,7 +15,9 @@ from hil_tests.errors import FileError
 from hil_tests.faults import read_faults
 from hil_tests.fields import Table
 from hil_tests.stages import STAGES
-from wire_protocol import sensors
+from storage.registry.models import Case, Result
+from wire_protocol import messages, records, sensors
+from wire_protocol.errors import WireError
 
 START = "start"
 LIMIT_S_MAX = 3_600.0
@@ -30,8 +32,21 @@ CASE_STEPS = ("take", "help", "close")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _E6 = 1_000_000
 _EXPECTATIONS = (
-    "screen", "light", "vibrate", "event", "case", "result", "online", "fixes", "fault", "boot",
+    "screen", "gone", "light", "vibrate", "event", "case", "result", "online", "fixes", "fault",
+    "boot",
 )  # fmt: skip
+# What these can be; a word beyond it would be waited for in vain.
+_WORDS = {
+    "event": records.EVENT_KINDS,
+    "case": ("sos", *(f"alarm:{name}" for name in sensors.NAMES)),
+    "result": ("accepted", "done", "refused", "failed", "expired"),
+    "boot": ("power", "software", "watchdog", "deep_sleep"),
+}
+# An event's columns depend on its kind.
+_COLUMNS = {
+    "case": frozenset(Case.__table__.columns.keys()),
+    "result": frozenset((*Result.__table__.columns.keys(), "of")),
+}
 
 
 @dataclass(frozen=True)
@@ -244,6 +259,11 @@ def _command(table: Table) -> dict[str, Any]:
     }
     if not isinstance(found["body"], dict):
         raise table.wrong("body", f"{found['body']!r} is no table")
+    try:
+        messages.make_command("0" * 16, found["kind"], found["body"], found["ttl_s"], 0)
+    except WireError as error:
+        name = "body" if found["kind"] in messages.COMMAND_KINDS else "kind"
+        raise table.wrong(name, str(error)) from error
     table.finish()
     return found
 
@@ -268,7 +288,7 @@ def _expectation(table: Table, number: int, limit_s: float) -> Expectation:
     elif kind == "fixes":
         value = table.whole(kind, 1, 100_000)
     else:
-        value = table.text(kind, characters_max=120)
+        value = table.text(kind, among=_WORDS.get(kind, ()), characters_max=120)
     where = table.table("where", optional=True)
     within_s = table.number("within_s", 0, limit_s)
     found = Expectation(
@@ -288,6 +308,10 @@ def _expectation(table: Table, number: int, limit_s: float) -> Expectation:
         raise table.wrong("times", f"{kind} cannot be counted; event, case and result can")
     if found.where and kind not in ("event", "case", "result"):
         raise table.wrong("where", f"{kind} has no columns; event, case and result have")
+    for name in where.names():
+        if name not in _COLUMNS.get(kind, (name,)):
+            known = ", ".join(sorted(_COLUMNS[kind]))
+            raise where.wrong(name, f"is no column of a {kind}; there are {known}")
     table.finish()
     return found
 

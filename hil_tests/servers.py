@@ -173,9 +173,10 @@ class Servers:
 
     def results(self, device: str, after: int = 0) -> list[Row]:
         """Return rows of results by id."""
-        return self._registry(
+        rows = self._registry(
             "SELECT * FROM result WHERE device = ? AND id > ? ORDER BY id", device, after
         )
+        return [row | {"data": json.loads(row["data"] or "null")} for row in rows]
 
     def batches(self, device: str, stream: str) -> list[tuple[int, int, bytes]]:
         """Return (epoch, seq, record) of every stored batch of track or reading."""

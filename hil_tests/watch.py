@@ -152,6 +152,8 @@ class Watch:
 # Each level beside what is wanted of it.
 _IS_LEVEL: dict[str, Callable[[Any, Any], bool]] = {
     "screen": lambda value, wanted: any(wanted in line for line in value),
+    # A screen that is off is not read at all.
+    "gone": lambda value, wanted: bool(value) and not any(wanted in line for line in value),
     "fixes": lambda value, wanted: value >= wanted,
     "online": lambda value, wanted: value["online"] == wanted,
     "fault": lambda value, wanted: wanted in value.get("faults", ()),
@@ -164,4 +166,6 @@ _IS_LEVEL: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def _level_of(kind: str) -> str:
+    if kind == "gone":
+        return "screen"
     return "state" if kind in ("online", "fault", "boot") else kind

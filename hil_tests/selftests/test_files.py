@@ -93,6 +93,23 @@ def test_every_scenario_that_comes_with_xunhu_can_be_read():
         ("[[do]]\nmotion = 'dancing'", r"motion: 'dancing' is none of moving, still"),
         ("[[do]]\ncommand = { kind = 'ring', ttl_s = 0 }", r"command\.ttl_s: 0 is no whole"),
         ("[[do]]\ncommand = { kind = 'ring', body = 1 }", r"command\.body: 1 is no table"),
+        (
+            "[[do]]\ncommand = { kind = 'sing' }",
+            r"command\.kind: command kind 'sing', not message",
+        ),
+        ("[[do]]\ncommand = { kind = 'ring' }", r"command\.body: command ring has a body of \["),
+        (
+            "[[do]]\ncommand = { kind = 'ring', body = { for_s = 301 } }",
+            r"command\.body: .*for_s.*300",
+        ),
+        (
+            "[[do]]\ncommand = { kind = 'configure', body = { settings = { batch_s = 601 } } }",
+            r"command\.body: batch_s is 601, not 1\.\.600",
+        ),
+        (
+            f"[[do]]\ncommand = {{ kind = 'message', body = {{ text = '{'x' * 241}' }} }}",
+            r"command\.body: .*text.*240",
+        ),
         ("[[do]]\nname = 'X'\nlink = 'up'", r"do\[1\]\.name: 'X': a small letter"),
         ("do = 3", r"do: is no array of tables"),
     ],
@@ -113,6 +130,19 @@ def test_a_malformed_scenario_is_refused(tmp_path, more, says):
         ("where = { of = 'nothing' }", r"where\.of: 'nothing' is no name of a command here"),
         ("name = 'start'", r"name: 'start' is given twice"),
         ("name = 'a'\nafter = 'a'", r"after: 'a' waits for itself"),
+        ("[[expect]]\nevent = 'party'\nwithin_s = 1", r"event: 'party' is none of alarm, dropped"),
+        ("[[expect]]\ncase = 'alarm:nose'\nwithin_s = 1", r"case: 'alarm:nose' is none of alarm:"),
+        ("[[expect]]\nresult = 'ok'\nwithin_s = 1", r"result: 'ok' is none of accepted, done"),
+        ("[[expect]]\nboot = 'kick'\nwithin_s = 1", r"boot: 'kick' is none of deep_sleep, power"),
+        (
+            "[[expect]]\ncase = 'sos'\nwithin_s = 1\nwhere = { colour = 1 }",
+            r"where\.colour: is no column of a case; there are cancelled_ms",
+        ),
+        (
+            "[[expect]]\nresult = 'done'\nwithin_s = 1\nwhere = { answer = 'done' }",
+            r"where\.answer: is no column of a result; there are .*data",
+        ),
+        ("[[expect]]\ngone = ''\nwithin_s = 1", r"gone: 0 characters, 1 to 120 can be"),
         (
             "[[expect]]\nfixes = 0\nwithin_s = 1",
             r"expect\[2\]\.fixes: 0 is no whole number from 1",
