@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.official_image import OFFICIAL
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 TOOLS = REPOSITORY / "tools"
 
@@ -159,3 +161,55 @@ def test_no_lock_file_names_a_registry_or_lacks_a_hash():
         packages = [line for line in text.splitlines() if line[:1].isalnum()]
         assert packages
         assert text.count("--hash=sha256:") >= len(packages)
+
+
+@pytest.fixture(name="checkout")
+def fixture_checkout(tmp_path):
+    """A checkout in which every check and test passes at once, without InfluxDB and image."""
+    folder = tmp_path / "checkout"
+    (folder / "tools").mkdir(parents=True)
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    shutil.copy(REPOSITORY / "tools" / "test.sh", folder / "tools")
+    for name, text in {
+        "tools/check.sh": "exit 0", ".venv/bin/python": "exit 0",
+        "tools/influxd.sh": "echo no compilers; exit 1",
+    }.items():  # fmt: skip
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    return folder
+
+
+def run_tests(checkout, **environment):
+    return subprocess.run(
+        [checkout / "tools" / "test.sh"], capture_output=True, text=True, check=False,
+        env={"PATH": os.environ["PATH"], **environment},
+    )  # fmt: skip
+
+
+def test_the_last_line_says_what_could_not_be_tested(checkout):
+    done = run_tests(checkout)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == (
+        "InfluxDB was not tested: no compilers; the official MicroPython image was not tested: "
+        f"there is no ../shared/esp32/{OFFICIAL.name}"
+    )
+
+
+def test_the_last_line_says_nothing_when_all_was_tested(checkout):
+    image = checkout.parent / "shared" / "esp32" / OFFICIAL.name
+    image.parent.mkdir(parents=True)
+    image.touch()
+    done = run_tests(checkout, XUNHU_TEST_INFLUX_URL="http://127.0.0.1:1", XUNHU_DEMAND_IMAGE="1")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["INFLUX", "IMAGE"])
+def test_what_is_demanded_and_missing_is_a_failure(checkout, name):
+    done = run_tests(checkout, **{f"XUNHU_DEMAND_{name}": "1"})
+    assert done.returncode == 1
+    assert done.stderr.startswith("missing: ")
+
+
+def test_ci_demands_both():
+    text = (REPOSITORY / ".ci" / "run").read_text()
+    assert "XUNHU_DEMAND_INFLUX=1 XUNHU_DEMAND_IMAGE=1" in text

@@ -3,6 +3,8 @@
 #
 # InfluxDB: the running one at XUNHU_TEST_INFLUX_URL, else a program (tools/influxd.sh), else none.
 # With XUNHU_DEMAND_INFLUX=1 none is a failure.
+# The official MicroPython image: ../shared/esp32 (tests/official_image.py); with
+# XUNHU_DEMAND_IMAGE=1 none is a failure.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -19,11 +21,23 @@ if [ -n "$no_influx" ] && [ -n "${XUNHU_DEMAND_INFLUX:-}" ]; then
     exit 1
 fi
 
+image=../shared/esp32/ESP32_GENERIC-20250911-v1.26.1.bin
+no_image=""
+[ -f "$image" ] || no_image="there is no $image"
+if [ -n "$no_image" ] && [ -n "${XUNHU_DEMAND_IMAGE:-}" ]; then
+    echo "missing: the official MicroPython image ($no_image)" >&2
+    exit 1
+fi
+
 failed=""
 tools/check.sh || failed="checks"
 # Tests wait more than they work; those of one file share their servers.
 .venv/bin/python -m pytest -q -n 3 --dist loadfile || failed="${failed:+$failed and }tests"
 
 [ -z "$failed" ] || echo "failed: $failed, see above"
-[ -z "$no_influx" ] || echo "InfluxDB was not tested: $no_influx"
+not_tested=""
+[ -z "$no_influx" ] || not_tested="InfluxDB was not tested: $no_influx"
+[ -z "$no_image" ] ||
+    not_tested="${not_tested:+$not_tested; }the official MicroPython image was not tested: $no_image"
+[ -z "$not_tested" ] || echo "$not_tested"
 [ -z "$failed" ]

@@ -24,12 +24,7 @@ from provisioning.file_system import make_file_system, read_file_system
 from provisioning.image import Official, compose_image, load_official, vfs_image
 from provisioning.nvs import BLOB_BYTES_MAX, compose_nvs, read_nvs
 from provisioning.partitions import BLOCK_BYTES, FLASH_BYTES, parse_table, partition
-
-# In the folder beside the checkout that every session and CI has; a user downloads it.
-OFFICIAL = FIRMWARE.parent.parent / "shared/esp32/ESP32_GENERIC-20250911-v1.26.1.bin"
-needs_official = pytest.mark.skipif(
-    not OFFICIAL.exists(), reason="the official MicroPython image is not part of the repository"
-)
+from tests.official_image import OFFICIAL, needs_official
 
 
 @pytest.fixture(name="identity", scope="module")

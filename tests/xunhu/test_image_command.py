@@ -11,12 +11,10 @@ import pytest
 from provisioning.authority import Authority
 from provisioning.nvs import read_nvs
 from provisioning.partitions import FLASH_BYTES, partition
+from tests.official_image import OFFICIAL, needs_official
 from tests.system.installation import PROJECT
 
-OFFICIAL = PROJECT.parent / "shared/esp32/ESP32_GENERIC-20250911-v1.26.1.bin"
-pytestmark = pytest.mark.skipif(
-    not OFFICIAL.exists(), reason="the official MicroPython image is not part of the repository"
-)
+pytestmark = needs_official
 
 
 def _image(home: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, str, str]:
