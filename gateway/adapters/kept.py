@@ -26,26 +26,34 @@ class Keeper:
         """Write refused messages to the quarantine, as far as their devices' shares go.
 
         Returns:
-            Rows by device, for `count` once the transaction is committed.
+            Rows by share, for `count` once the transaction is committed.
         """
         now_s = time.monotonic()
         rows: Counter[str] = Counter()
         for item in items:
-            if rows[item.device] < self._budget.room(item.device, now_s):
-                rows[item.device] += 1
+            share = _share(item)
+            if rows[share] < self._budget.room(share, now_s):
+                rows[share] += 1
                 quarantine(
-                    session, item.device, item.topic, item.reason, item.payload, item.received_ms
-                )
+                    session, item.device, item.topic, item.reason, item.payload,
+                    item.received_ms, code=item.code, kind="sos" if item.is_sos else None,
+                )  # fmt: skip
         return rows
 
     def count(self, items: Sequence[Refused], rows: Counter[str]) -> None:
         """Count what was refused, once its transaction is committed."""
-        for device, number in rows.items():
-            self._budget.charge(device, number, time.monotonic())
+        for share, number in rows.items():
+            self._budget.charge(share, number, time.monotonic())
         said: Counter[str] = Counter()
         for item in items:
             self._metrics.quarantined.labels(item.stream, item.code).inc()
             self._metrics.messages.labels(item.stream, "refused").inc()
-            said[item.device] += 1
-            if said[item.device] <= rows[item.device]:
+            share = _share(item)
+            said[share] += 1
+            if said[share] <= rows[share]:
                 logger.warning("%s: refused on %s: %s", item.device, item.stream, item.reason)
+
+
+def _share(item: Refused) -> str:
+    """Whose share of the quarantine a message takes: garbage leaves no SOS without a row."""
+    return f"{item.device} sos" if item.is_sos else item.device

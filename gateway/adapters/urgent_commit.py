@@ -109,7 +109,7 @@ class UrgentCommit:
         return inbound.Refused(
             item.device, item.stream, topics.up(item.device, item.stream),
             inbound.UNKNOWN_DEVICE, reason, repr(item.record).encode(), item.received_ms,
-            item.claim,
+            item.claim, item.record["kind"] == "sos",
         )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ STORE_REFUSED = "store_refused"
 # Five topics of ten districts; the least used ones are parsed anew.
 _TOPICS_REMEMBERED_MAX = 1 << 17
 _MESSAGE_BYTES_MAX = 16_384  # Far above any message of ours.
+_SOS_KIND = b'"kind":"sos"'
 _HEADER = struct.Struct("<IBBIIBB")  # low, then the record's header
 
 
@@ -101,6 +102,7 @@ class Refused:
     payload: bytes
     received_ms: int
     claim: Claim | None = None
+    is_sos: bool = False  # As far as it can be read: somebody may have called for help.
 
 
 def read_urgent(
@@ -149,7 +151,8 @@ def refuse(topic: str, payload: bytes, received_ms: int, code: str, reason: str)
         claim = _binary_claim(device, stream, payload)
     else:
         claim = _json_claim(device, stream, payload)
-    return Refused(device, stream, topic, code, reason, payload, received_ms, claim)
+    is_sos = stream == "event" and _reads_as_sos(payload)
+    return Refused(device, stream, topic, code, reason, payload, received_ms, claim, is_sos)
 
 
 @lru_cache(_TOPICS_REMEMBERED_MAX)
@@ -182,6 +185,14 @@ def _binary_claim(device: str, stream: str, payload: bytes) -> Claim | None:
         return None
     # A low that cannot be says nothing.
     return Claim(device, epoch, stream, seq, seq + count - 1, low if 1 <= low <= seq else 1)
+
+
+def _reads_as_sos(payload: bytes) -> bool:
+    try:
+        return bool(json.loads(payload[:_MESSAGE_BYTES_MAX])["record"]["kind"] == "sos")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        # No JSON any more: in a text the quotes are escaped, so these bytes stand for the kind.
+        return _SOS_KIND in payload
 
 
 def _json_claim(device: str, stream: str, payload: bytes) -> Claim | None:

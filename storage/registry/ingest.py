@@ -173,16 +173,29 @@ def _is_stored(state: Json, row: DeviceState) -> bool:
     return all(name in row.state and row.state[name] == said for name, said in state.items())
 
 
-def quarantine(
-    session: Session, device: str, topic: str, reason: str, payload: bytes, received_ms: int
+def quarantine(  # noqa: PLR0913 - the columns of the row
+    session: Session,
+    device: str,
+    topic: str,
+    reason: str,
+    payload: bytes,
+    received_ms: int,
+    *,
+    code: str | None = None,
+    kind: str | None = None,
 ) -> None:
-    """Keep a refused message for inspection; the oldest beyond QUARANTINE_ROWS_MAX go."""
+    """Keep a refused message for inspection; the oldest beyond QUARANTINE_ROWS_MAX go.
+
+    A `kind` of "sos" alerts the command room.
+    """
     row = Quarantine(
         received_ms=received_ms,
         device=_storable(device, 32),
         topic=_storable(topic, 200),
         reason=_storable(reason, 500),
         payload=payload[:QUARANTINE_PAYLOAD_BYTES_MAX],
+        code=code,
+        kind=kind,
     )
     session.add(row)
     session.flush()

@@ -199,7 +199,20 @@ class Quarantine(Row):
     topic: Mapped[str]
     reason: Mapped[str]
     payload: Mapped[bytes] = mapped_column(LargeBinary)
-    __table_args__ = ({"sqlite_autoincrement": True},)
+    code: Mapped[str | None] = mapped_column(String(20))  # Of the reason, for programs.
+    kind: Mapped[str | None] = mapped_column(String(20))  # sos, where it can be read
+    acknowledged_by: Mapped[str | None] = mapped_column(String(40))
+    acknowledged_ms: Mapped[int | None]
+    __table_args__ = (
+        # Every API process asks each second for those that nobody has seen.
+        Index(
+            "quarantine_sos_open",
+            "id",
+            sqlite_where=text("kind = 'sos' AND acknowledged_ms IS NULL"),
+            postgresql_where=text("kind = 'sos' AND acknowledged_ms IS NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
 
 
 class User(Row):

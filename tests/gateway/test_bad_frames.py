@@ -167,8 +167,12 @@ def test_unknown_and_retired_devices_are_receipted_and_not_stored(installation, 
         assert all(state["device"] == "t-0001" for state in witness.deltas("state"))
     assert [row.device for row in stores.events(installation)] == ["t-0001"]
     assert gateway.metric('xunhu_gateway_quarantined_total{reason="unknown_device"') == 4
-    kept = {row.topic for row in stores.quarantined(installation)}
-    assert kept == {topics.up(name, kind) for kind in ("state", "track", "event", "result")}
+    rows = {row.topic: row for row in stores.quarantined(installation)}
+    assert rows.keys() == {topics.up(name, kind) for kind in ("state", "track", "event", "result")}
+    assert {row.code for row in rows.values()} == {"unknown_device"}
+    # The command room hears of an SOS all the same.
+    assert [row.kind for row in rows.values() if row.kind] == ["sos"]
+    assert rows[topics.up(name, "event")].kind == "sos"
     stranger.disconnect()
     known.disconnect()
 
@@ -201,6 +205,10 @@ def test_flood_of_garbage_fills_neither_disk_nor_log_and_holds_up_nobody(
     wait_for(lambda: gateway.metric("xunhu_gateway_quarantined_total{") == 1000, 30)
     assert len(stores.quarantined(installation)) == 40  # Twenty of each path.
     assert gateway.log.read_text().count("refused on") == 40
+    # A broken SOS has a share of its own: it alerts the command room.
+    device.raw("event", wrapped(sos(press=1.5)))
+    wait_for(lambda: len(stores.quarantined(installation)) == 41, 10)
+    assert [row.kind for row in stores.quarantined(installation) if row.kind] == ["sos"]
     other.disconnect()
 
 

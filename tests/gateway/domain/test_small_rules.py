@@ -207,6 +207,24 @@ def test_event_becomes_a_record_with_its_place():
     assert item.claim == Claim("t-0001", 1, "event", 4, 4, 2)
 
 
+@pytest.mark.parametrize(
+    ("stream", "payload", "expected"),
+    [
+        ("event", sos().replace(b'"press":1', b'"press":1.5'), True),
+        ("event", sos().replace(b'"press":1', b'"press": 1.5, "x" : "y"'), True),
+        ("event", sos()[:-20], True),
+        ("event", event("sos_cancel", incident=4)[:-5], False),
+        ("event", event(text='say "kind":"sos" loudly')[:-5], False),
+        ("event", b"[1,2]", False),
+        ("result", sos(), False),
+    ],
+)
+def test_refused_message_tells_whether_it_was_an_sos(stream, payload, expected):
+    item = read_urgent(f"xh/1/t-0001/up/{stream}", payload, 7)
+    assert isinstance(item, Refused)
+    assert item.is_sos is expected
+
+
 def test_batch_keeps_the_sealed_bytes():
     record = track.encode(1, 5, clock.GNSS, [track.Fix(NOW_MS, 1, 2, None, None, None)] * 3)
     item = read_bulk("xh/1/t-0001/up/track", frames.envelope(2, record), 7)
