@@ -20,6 +20,7 @@ from fleet_api.kit.security_headers import SecurityHeaders
 from fleet_api.live import endpoints as live
 from fleet_api.map import endpoints as map_layer
 from fleet_api.positions import endpoints as positions
+from fleet_api.quarantine import endpoints as quarantine
 from fleet_api.readings import endpoints as readings
 from fleet_api.sessions import endpoints as sessions
 from fleet_api.settings import VERSION, Settings
@@ -46,6 +47,7 @@ _FEATURES = (
     commands,
     users,
     audit,
+    quarantine,
     map_layer,
     live,
 )

@@ -1,7 +1,7 @@
 import { createPinia, setActivePinia } from "pinia";
 import { beforeEach, describe, expect, it } from "vitest";
 
-import type { Case, Command, DeviceEvent, Snapshot } from "../src/api/types";
+import type { Case, Command, DeviceEvent, Refused, Snapshot } from "../src/api/types";
 import { isWaiting } from "../src/sos/waiting";
 import { useFleet } from "../src/state/fleet";
 import { device } from "./devices";
@@ -15,6 +15,7 @@ function snapshot(changes: Partial<Snapshot> = {}): Snapshot {
     at_ms: NOW,
     devices: [device(NOW)],
     cases: [],
+    refused: [],
     areas: [],
     stale_after_s: 300,
     bus: true,
@@ -96,6 +97,17 @@ describe("the fleet", () => {
     expect(fleet.openCases.map(isWaiting)).toEqual([true]);
     fleet.takeAnswer({ case: { ...taken, presses: 2, acknowledged_presses: 2 } });
     expect(fleet.openCases.map(isWaiting)).toEqual([false]);
+  });
+
+  it("a refused SOS is shown once a device, until somebody has seen it", () => {
+    const fleet = useFleet();
+    const refused = { id: 4, device: "t-0001", kind: "sos", acknowledged_ms: null } as Refused;
+    fleet.takeSnapshot(snapshot({ refused: [refused] }));
+    fleet.takeDeltas([{ kind: "refused", refused: { ...refused, id: 5 } }]);
+    expect(fleet.refusedSoses.map((row) => row.id)).toEqual([5]);
+    for (const id of [4, 5])
+      fleet.takeDeltas([{ kind: "refused", refused: { ...refused, id, acknowledged_ms: NOW } }]);
+    expect(fleet.refusedSoses).toEqual([]);
   });
 
   it("a closed case leaves the open ones; a snapshot forgets what it does not name", () => {

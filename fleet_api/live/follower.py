@@ -19,10 +19,13 @@ from fleet_api.cases import repository as cases
 from fleet_api.cases import service as cases_service
 from fleet_api.commands import repository as commands
 from fleet_api.commands.ledger import command_json
+from fleet_api.kit.scope import Scope
 from fleet_api.live import repository
 from fleet_api.live.hub import Hints, Hub
 from fleet_api.live.metrics import LiveMetrics
 from fleet_api.live.shown import Reading, Shown
+from fleet_api.quarantine import repository as quarantine
+from fleet_api.quarantine.service import refused_json
 from storage.errors import StorageError
 from storage.registry.session import Registry
 
@@ -109,6 +112,8 @@ class Follower:
             self._metrics.followed.inc(len(rows))
             for row in rows:
                 self._hub.show(row["device"], {"kind": kind, kind: row})
+        for row in reading.refused:
+            self._hub.show_refused(row)
 
     # From here on: in the follower's thread.
 
@@ -119,6 +124,7 @@ class Follower:
             reading.directory, reading.stamps = repository.directory(session)
             rows = cases.open_or_among(session, ())
             reading.cases = [cases_service.case_json(row) for row in rows]
+            self._read_refused(session, reading)
         self._shown.begin(reading, last_event_id)
         return reading
 
@@ -144,6 +150,7 @@ class Follower:
             rows = cases.open_or_among(session, self._shown.followed_cases())
             reading.cases = [cases_service.case_json(row) for row in rows]
             self._read_commands(session, reading, set(self._shown.followed_commands()))
+            self._read_refused(session, reading)
             due = self._polls % DIRECTORY_POLLS == 0
             self._read_devices(session, reading, set(), directory=due)
         self._polls += 1
@@ -158,6 +165,13 @@ class Follower:
         if wanted:
             rows = commands.among(session, wanted)
             reading.commands = [command_json(row) for row in rows]
+
+    def _read_refused(self, session: Session, reading: Reading) -> None:
+        rows = quarantine.open_soses(session, Scope())
+        known = self._shown.followed_refused() - {row.refused.id for row in rows}
+        if known:
+            rows += quarantine.among(session, known)
+        reading.refused = [refused_json(row) for row in rows]
 
     def _read_devices(
         self, session: Session, reading: Reading, wanted: set[str], *, directory: bool

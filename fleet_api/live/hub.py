@@ -128,6 +128,13 @@ class Hub:
                 text = text or dump(delta)
                 viewer.offer(text)
 
+    def show_refused(self, row: Mapping[str, Any]) -> None:
+        """Offer a refused SOS to whoever may see its device; a stranger has no area."""
+        delta = dump({"kind": "refused", "refused": row})
+        for viewer in self.viewers:
+            if viewer.scope.covers(row["area_code"]):
+                viewer.offer(delta)
+
     def show_state(self, state: DeviceState) -> None:
         """Show a device's state as the registry has it."""
         entry = self.directory.get(state.device)

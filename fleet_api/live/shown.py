@@ -29,6 +29,7 @@ class Reading:
     events: list[Json] = field(default_factory=list)
     cases: list[Json] = field(default_factory=list)
     commands: list[Json] = field(default_factory=list)
+    refused: list[Json] = field(default_factory=list)
     states: list[DeviceState] = field(default_factory=list)
     directory: dict[str, Entry] | None = None
     stamps: dict[str, StateStamp] | None = None
@@ -43,6 +44,7 @@ class Shown:
         self._cases: dict[int, Json] = {}
         self._closed: dict[int, None] = {}
         self._commands: dict[str, Json | None] = {}
+        self._refused: dict[int, Json] = {}
         self._stamps: dict[str, StateStamp] = {}  # of every device that there is
         self._states: dict[str, Json] = {}
 
@@ -51,6 +53,7 @@ class Shown:
         self.last_event_id = last_event_id
         self._stamps = reading.stamps or {}
         self._cases = {case["id"]: case for case in reading.cases}
+        self._refused = {row["id"]: row for row in reading.refused}
 
     def knows(self, device: str) -> bool:
         """Tell whether the device was there at the last reading of the directory."""
@@ -72,6 +75,10 @@ class Shown:
         """Return the cases that were open when they were shown."""
         return set(self._cases)
 
+    def followed_refused(self) -> set[int]:
+        """Return the refused SOSes that nobody had seen when they were shown."""
+        return set(self._refused)
+
     def followed_commands(self) -> list[str]:
         """Return the commands that were under way when they were shown."""
         return list(self._commands)
@@ -85,6 +92,7 @@ class Shown:
             events=self._events(reading.events, now_s),
             cases=[case for case in reading.cases if self._case(case)],
             commands=self._fold_commands(reading.commands),
+            refused=[row for row in reading.refused if self._refuse(row)],
             states=[state for state in reading.states if self._state(state)],
             directory=reading.directory,
         )
@@ -115,6 +123,15 @@ class Shown:
             self._cases.pop(number, None)
             self._closed[number] = None  # Shown closed once; nothing changes it any more.
             _keep_newest(self._closed, CLOSED_REMEMBERED_MAX)
+        return True
+
+    def _refuse(self, row: Json) -> bool:
+        if self._refused.get(row["id"]) == row:
+            return False
+        if row["acknowledged_ms"] is None:
+            self._refused[row["id"]] = row
+        else:
+            self._refused.pop(row["id"], None)
         return True
 
     def _fold_commands(self, rows: list[Json]) -> list[Json]:

@@ -25,6 +25,8 @@ from fleet_api.kit.scope import Scope
 from fleet_api.live import repository
 from fleet_api.live.hub import Hub, dump
 from fleet_api.live.metrics import LiveMetrics
+from fleet_api.quarantine import repository as quarantine
+from fleet_api.quarantine.service import refused_json
 from storage.registry.session import Registry
 
 _THREADS = 2  # Built at once: each takes a core for some 100 ms with 1,436 devices.
@@ -102,6 +104,7 @@ class Snapshots:
                 "devices": shown,
                 "cases": [cases_service.case_json(row) for row in open_cases],
                 "events": [event.as_dict() for event in newest],
+                "refused": [refused_json(row) for row in quarantine.open_soses(session, scope)],
                 "commands": [
                     command_json(command)
                     for command in repository.live_commands(session, scope, now_ms)

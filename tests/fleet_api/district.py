@@ -135,6 +135,14 @@ class District:
     def alarm(self, device: str = "s-east-1", value: int = 500) -> ingest.StoredEvent:
         return self.event(device, "alarm", sensor="smoke", value=value, threshold=300, raised=True)
 
+    def refuse(self, device: str = "t-east-1", kind: str | None = "sos", **more: str) -> None:
+        fields = {"code": "bad_frame", "reason": "press is 1.5, not 1..4294967295", **more}
+        topic, code = f"xh/1/{device}/up/event", fields["code"]
+        with self.registry.begin() as session:
+            ingest.quarantine(
+                session, device, topic, fields["reason"], b"{}", now_ms(), code=code, kind=kind
+            )
+
     def state(self, device: str, *, online: bool = True, **fields) -> None:
         state = {
             "v": 1,

@@ -111,6 +111,22 @@ export interface DeviceEvent {
   case_id: number | null;
 }
 
+/** A message that a gateway refused; of an SOS until somebody has seen it. */
+export interface Refused {
+  id: number;
+  device: string;
+  device_name: string | null;
+  wearer: string | null;
+  area_code: string | null;
+  stream: string;
+  kind: string | null;
+  code: string | null;
+  reason: string;
+  received_ms: number;
+  acknowledged_by: string | null;
+  acknowledged_ms: number | null;
+}
+
 export interface Command {
   id: string;
   device: string;
@@ -149,6 +165,7 @@ export type Delta =
     }
   | { kind: "event"; event: DeviceEvent }
   | { kind: "case"; case: Case }
+  | { kind: "refused"; refused: Refused }
   | {
       kind: "reading";
       device: string;
@@ -166,6 +183,8 @@ export interface Snapshot {
   at_ms: number;
   devices: Device[];
   cases: Case[];
+  /** Refused SOSes that nobody has seen. */
+  refused: Refused[];
   areas: Area[];
   stale_after_s: number;
   /** False: the broker is away, positions stand still. */

@@ -161,6 +161,20 @@ export const en = {
     cleared: "The value is back to normal.",
     noFix: "NO POSITION",
   },
+  refused: {
+    title: "AN SOS WAS REFUSED",
+    why: "Why",
+    act: "It is not stored and opened no case: call the wearer.",
+    seen: "I have seen it",
+    notify: "{name}. The server could not store it. Call the wearer.",
+  },
+  refusal: {
+    bad_topic: "it came under a name that is none",
+    bad_frame: "it could not be read",
+    wrong_kind: "it came by the wrong way",
+    unknown_device: "the device is not registered, or retired",
+    store_refused: "the store did not take it",
+  },
   trigger: {
     silent: "SILENT: do not call",
     man_down: "Man down",

@@ -1,6 +1,7 @@
 /** Names that devices and the server send, in words of the chosen language. */
 
 import { ApiError } from "../api/client";
+import type { Refused } from "../api/types";
 import { i18n } from ".";
 
 /** A refusal or failure as a person reads it. */
@@ -57,6 +58,11 @@ export function streamText(stream: string): string {
 /** Why a device refused a command or failed at it; words that nobody foresaw stay as they are. */
 export function reasonText(reason: string): string {
   return known(`reason.${reason.toLowerCase().replaceAll(/[^a-z0-9]+/g, "_")}`, reason);
+}
+
+/** Why a gateway refused a message; its own words, in English, are for the district's IT. */
+export function refusalText(row: Refused): string {
+  return row.code === null ? row.reason : known(`refusal.${row.code}`, row.reason);
 }
 
 function known(key: string, otherwise: string): string {

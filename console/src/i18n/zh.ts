@@ -158,6 +158,20 @@ export const zh: Texts = {
     cleared: "读数已恢复正常。",
     noFix: "没有位置",
   },
+  refused: {
+    title: "有一次求救被拒收",
+    why: "原因",
+    act: "未入库，也没有生成警情：请立即联系佩戴人。",
+    seen: "已知悉",
+    notify: "{name}。服务器未能保存，请立即联系佩戴人。",
+  },
+  refusal: {
+    bad_topic: "上报的名称无效",
+    bad_frame: "内容无法解读",
+    wrong_kind: "上报的通道不对",
+    unknown_device: "设备未登记或已停用",
+    store_refused: "数据库拒绝保存",
+  },
   trigger: {
     silent: "静默求救：请勿回拨",
     man_down: "倒地报警",

@@ -1,4 +1,4 @@
-/** Rings and notifies while an SOS or alarm is open that nobody has taken, or taken again. */
+/** Rings and notifies while an SOS or alarm is open that nobody has taken, or an SOS refused. */
 
 import { computed, onMounted, onUnmounted, watch } from "vue";
 import { useI18n } from "vue-i18n";
@@ -19,7 +19,26 @@ export function useRinging(): void {
 
   onMounted(() => alarmSound.probe());
   onUnmounted(() => alarmSound.ring(false));
-  watch(waiting, (rows) => alarmSound.ring(rows.length > 0), { immediate: true });
+  watch(
+    () => waiting.value.length + fleet.refusedSoses.length > 0,
+    (isWanted) => alarmSound.ring(isWanted),
+    { immediate: true },
+  );
+  watch(
+    () => fleet.refusedSoses.map((row) => row.id),
+    (_now, before) => {
+      const known = new Set(before ?? []);
+      for (const row of fleet.refusedSoses) {
+        if (known.has(row.id)) continue;
+        alarmSound.chime();
+        notify(
+          t("refused.title"),
+          t("refused.notify", { name: row.wearer ?? row.device_name ?? row.device }),
+          `refused-${row.device}`,
+        );
+      }
+    },
+  );
   // A further press in an open case alerts again: the number of presses is part of the name.
   const alerts = computed(() => waiting.value.map((row) => `${row.id}/${row.presses}`));
   watch(alerts, (_now, before) => {

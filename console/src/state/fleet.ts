@@ -3,7 +3,16 @@
 import { defineStore } from "pinia";
 import { computed, reactive, ref } from "vue";
 
-import type { Area, Case, Command, Delta, Device, DeviceEvent, Snapshot } from "../api/types";
+import type {
+  Area,
+  Case,
+  Command,
+  Delta,
+  Device,
+  DeviceEvent,
+  Refused,
+  Snapshot,
+} from "../api/types";
 
 /** Newest first; older ones are read from the API when somebody asks. */
 export const RECENT_EVENTS_MAX = 200;
@@ -13,6 +22,7 @@ const CASE_STEPS: readonly Case["status"][] = ["reported", "taken", "closed"];
 export const useFleet = defineStore("fleet", () => {
   const devices = reactive(new Map<string, Device>());
   const cases = reactive(new Map<number, Case>());
+  const refused = reactive(new Map<number, Refused>());
   const areas = reactive(new Map<string, Area>());
   const commands = reactive(new Map<string, Command>());
   const events = ref<DeviceEvent[]>([]);
@@ -34,6 +44,13 @@ export const useFleet = defineStore("fleet", () => {
           a.opened_received_ms - b.opened_received_ms,
       ),
   );
+  /** Of each device the newest refused SOS: two gateways refuse the same one. */
+  const refusedSoses = computed(() => {
+    const newest = new Map<string, Refused>();
+    for (const row of [...refused.values()].sort((a, b) => a.id - b.id))
+      newest.set(row.device, row);
+    return [...newest.values()];
+  });
   const openKinds = computed(() => {
     const kinds = new Map<string, string[]>();
     for (const row of openCases.value)
@@ -47,6 +64,7 @@ export const useFleet = defineStore("fleet", () => {
     takeStatus(snapshot.bus, snapshot.telemetry);
     replace(devices, snapshot.devices, (row) => row.id);
     replace(cases, snapshot.cases, (row) => row.id);
+    replace(refused, snapshot.refused, (row) => row.id);
     replace(areas, snapshot.areas, (row) => row.code);
   }
 
@@ -57,7 +75,7 @@ export const useFleet = defineStore("fleet", () => {
 
   /** Forget everything: the next person who signs in here may see less. */
   function clear(): void {
-    for (const rows of [devices, cases, areas, commands]) rows.clear();
+    for (const rows of [devices, cases, refused, areas, commands]) rows.clear();
     events.value = [];
   }
 
@@ -90,6 +108,9 @@ export const useFleet = defineStore("fleet", () => {
       case "case":
         cases.set(delta.case.id, delta.case);
         break;
+      case "refused":
+        takeRefused(delta.refused);
+        break;
       case "event":
         takeEvents([delta.event]);
         break;
@@ -102,6 +123,11 @@ export const useFleet = defineStore("fleet", () => {
       default:
         takeDeviceDelta(delta);
     }
+  }
+
+  function takeRefused(row: Refused): void {
+    if (row.acknowledged_ms === null) refused.set(row.id, row);
+    else refused.delete(row.id);
   }
 
   function takeDeviceDelta(delta: Extract<Delta, { device: string }>): void {
@@ -124,7 +150,7 @@ export const useFleet = defineStore("fleet", () => {
 
   return {
     devices, cases, areas, commands, events, staleAfterS, isLive, bus, telemetry, clockOffsetMs,
-    openCases, openKinds, clear, takeSnapshot, takeStatus, takeDeltas, takeEvents, takeAnswer,
+    openCases, openKinds, refusedSoses, takeRefused, clear, takeSnapshot, takeStatus, takeDeltas, takeEvents, takeAnswer,
   }; // prettier-ignore
 });
 

@@ -100,3 +100,21 @@ def test_without_a_gesture_the_console_says_in_red_that_it_is_mute(browser, serv
     expect(bar).to_have_count(0)
     console.wait_for_sound()
     console.close()
+
+
+def test_a_refused_sos_alerts_until_somebody_has_seen_it(console, district):
+    console.sign_in_and_see()
+    district.refuse(code="unknown_device", reason="no such device, or it is retired")
+    refused = console.get("refused-sos", device="t-east-1")
+    expect(refused).to_contain_text("AN SOS WAS REFUSED")
+    expect(refused).to_contain_text("Li Wei · t-east-1")
+    expect(refused).to_contain_text("the device is not registered, or retired")
+    console.wait_for_sound()
+    told = "Li Wei. The server could not store it. Call the wearer."
+    assert console.notified(1) == [["AN SOS WAS REFUSED", told]]
+    refused.locator("[data-test=refused-seen]").click()
+    expect(refused).to_have_count(0)
+    console.page.wait_for_timeout(1_000)
+    console.page.evaluate("window.heard = 0")
+    console.page.wait_for_timeout(1_500)
+    assert console.page.evaluate("window.heard") == 0

@@ -31,6 +31,7 @@ def test_no_english_is_left_on_the_screen(console, district, store, server):
     district.state("s-east-1", muted={"smoke": 60})
     district.press("t-east-2", trigger="silent")
     district.alarm()
+    district.refuse("t-east-2")
     district.event("t-east-1", "dropped", stream="track", first=3, count=4)
     server.as_user("operator").post("/devices/t-east-1/locate")
     console.sign_in_and_see()
