@@ -114,7 +114,7 @@ class Up:
         migrate(self._home.registry_url)
         registry = open_registry(self._home.registry_url)
         try:
-            first_password = create_first_admin(registry)
+            self._make_administrator(registry)
             self._start_servers(authority)
             login = self._prepare_demo(registry, authority)
         finally:
@@ -122,7 +122,13 @@ class Up:
         if self._wanted.demo:
             arguments = [sys.executable, "-m", "provisioning.fleet", str(self._home.folder)]
             self._processes.start(Command("virtual-devices", arguments))
-        self._greet(first_password, login)
+        self._greet(login)
+
+    def _make_administrator(self, registry: Registry) -> None:
+        """Print the password as soon as it counts: a later part may fail, and nothing keeps it."""
+        password = create_first_admin(registry)
+        if password is not None:
+            self._say(f"  administrator 管理员 (shown once 仅显示一次)   admin  {password}")
 
     def _check_ports(self) -> None:
         wanted = self._wanted
@@ -202,7 +208,7 @@ class Up:
             )
         return demo.LOGIN_NAME, password
 
-    def _greet(self, first_password: str | None, login: tuple[str, str] | None) -> None:
+    def _greet(self, login: tuple[str, str] | None) -> None:
         wanted = self._wanted
         self._say("")
         if wanted.is_public:
@@ -211,8 +217,6 @@ class Up:
             self._say(f"  Xunhu 巡护      http://{wanted.listen}:{wanted.api_port}/")
         if login is not None:
             self._say(f"  demo 演示登录   {login[0]}  {login[1]}")
-        if first_password is not None:
-            self._say(f"  administrator 管理员 (shown once 仅显示一次)   admin  {first_password}")
         self._say(f"  logs 日志       {self._home.logs}")
         if wanted.demo:
             self._say("  try 试一试      .venv/bin/xunhu press sos t-0001")
