@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 
+import type { Device } from "../src/api/types";
 import { flagsOf, isStale, lastHeardMs } from "../src/devices/truth";
 import { lookOf } from "../src/map/features";
 import { device } from "./devices";
@@ -11,6 +12,17 @@ describe("what is said of a device", () => {
   it("is not stale at the limit and is one millisecond later", () => {
     expect(isStale(device(NOW - STALE_AFTER_S * 1000), NOW, STALE_AFTER_S)).toBe(false);
     expect(isStale(device(NOW - STALE_AFTER_S * 1000 - 1), NOW, STALE_AFTER_S)).toBe(true);
+  });
+
+  it("a terminal on duty that is stale is unprotected, online or not", () => {
+    const flags = (changes: Partial<Device>) =>
+      flagsOf(device(NOW - 301_000, changes), [], NOW, STALE_AFTER_S);
+    expect(flags({})).toEqual(["unprotected", "stale"]);
+    expect(lookOf(flags({}))).toBe("unprotected");
+    expect(flags({ kind: "sensor_node" })).toEqual(["stale"]);
+    const state = { online: true, epoch: 1, boot: 1, connection: 1, duty: false };
+    expect(flags({ state, flags: ["off_duty"] })).toEqual(["stale", "off_duty"]);
+    expect(flagsOf(device(NOW), [], NOW, STALE_AFTER_S)).toEqual([]);
   });
 
   it("a device that was never heard is not called stale", () => {

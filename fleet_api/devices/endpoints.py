@@ -22,6 +22,7 @@ def list_devices(call: CallDep, parts: PartsDep, wanted: Annotated[DeviceQuery, 
         items = [service.device_json(device, state) for device, state in rows[: wanted.limit]]
     known = parts.last_known.read([item["id"] for item in items])
     service.add_known(items, known)
+    service.judge_silence(items, parts.now_ms(), parts.settings.stale_after_s)
     following = items[-1]["id"] if len(rows) > wanted.limit else None
     return {"items": items, "next": following, "telemetry": known.fresh}
 
@@ -33,4 +34,5 @@ def get_device(device_id: DeviceId, call: CallDep, parts: PartsDep) -> DeviceOut
         device = service.require_device(unit.session, unit.scope, device_id)
         item = service.device_json(device, repository.state(unit.session, device.id))
     service.add_known([item], parts.last_known.read([device_id]))
+    service.judge_silence([item], parts.now_ms(), parts.settings.stale_after_s)
     return DeviceOut.model_validate(item)

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from fleet_api.devices import repository
-from fleet_api.devices.flags import flags
+from fleet_api.devices.flags import flags, is_silent
 from fleet_api.devices.last_known import LastKnown
 from fleet_api.errors import ConflictError, NotFoundError
 from fleet_api.kit.scope import Scope
@@ -63,3 +63,13 @@ def add_known(devices: Iterable[dict[str, Any]], known: LastKnown) -> None:
     for device in devices:
         device["position"] = known.positions.get(device["id"])
         device["readings"] = known.readings.get(device["id"], {})
+
+
+def judge_silence(devices: Iterable[dict[str, Any]], now_ms: int, stale_after_s: int) -> None:
+    """Put what the time since the last word means into devices that have what is known of them.
+
+    For an answer that is read at once; a live view judges it anew each second, by itself.
+    """
+    for device in devices:
+        silent = is_silent(device, now_ms, stale_after_s)
+        device["flags"] = flags(device["kind"], device["online"], device["state"], silent=silent)

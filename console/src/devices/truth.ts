@@ -1,8 +1,8 @@
 /**
  * What may be said of a device, computed in one place so that no two screens disagree.
  *
- * The server judges what follows from a message; only "stale" comes with time alone and is judged
- * here, against the server's clock.
+ * The server judges what follows from a message; what comes with time alone is judged here, against
+ * the server's clock: "stale", and "unprotected" of a terminal on duty that is stale.
  */
 
 import type { Device, ServerFlag } from "../api/types";
@@ -48,6 +48,10 @@ export function flagsOf(
   const flags = new Set<Flag>(device.flags);
   if (openKinds.includes("sos")) flags.add("sos");
   if (openKinds.some((kind) => kind.startsWith("alarm:"))) flags.add("alarm");
-  if (isStale(device, nowMs, staleAfterS)) flags.add("stale");
+  if (isStale(device, nowMs, staleAfterS)) {
+    flags.add("stale");
+    // It may still be called online: a will that was lost, a gateway that is down.
+    if (device.kind === "terminal" && device.state?.duty === true) flags.add("unprotected");
+  }
   return URGENCY.filter((flag) => flags.has(flag));
 }

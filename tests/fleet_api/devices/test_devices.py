@@ -1,7 +1,8 @@
 import pytest
 
 from fleet_api.devices.flags import flags
-from tests.fleet_api.district import HEBIAN, SONGLING, now_ms
+from storage.registry import ingest
+from tests.fleet_api.district import EPOCH, HEBIAN, SONGLING, now_ms
 from tests.fleet_api.telemetry import Walk, fix
 
 
@@ -64,6 +65,26 @@ def test_the_will_keeps_what_was_known(district, as_user):
 )
 def test_flags(kind, online, state, expected):
     assert flags(kind, online, state) == expected
+
+
+def test_a_terminal_on_duty_that_fell_silent_is_unprotected(district, registry, store, as_user):
+    """A will that was lost, a gateway that is down: it is called online, and nobody hears it."""
+    silent_ms = now_ms() - 301_000
+    state = {
+        "v": 1, "online": True, "epoch": EPOCH, "boot": 1, "connection": 1, "uptime_s": 5,
+    }  # fmt: skip
+    with registry.begin() as session:
+        for device, duty in (("t-east-1", True), ("t-east-2", False), ("t-west-1", True)):
+            ingest.store_state(session, device, {**state, "duty": duty}, silent_ms)
+    Walk(store, "t-west-1").batch(fix(now_ms()))
+    viewer = as_user("viewer")
+    listed = {row["id"]: row["flags"] for row in viewer.get("/devices").json()["items"]}
+    assert listed["t-east-1"] == ["unprotected"]
+    assert listed["t-east-2"] == ["off_duty"]
+    assert listed["t-west-1"] == []  # Its position came just now.
+    assert viewer.get("/devices/t-east-1").json()["flags"] == ["unprotected"]
+    district.state("t-east-1", connection=2)
+    assert viewer.get("/devices/t-east-1").json()["flags"] == []
 
 
 def test_lists_are_filtered_and_paged(district, as_user):
