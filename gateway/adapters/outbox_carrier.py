@@ -80,8 +80,11 @@ class OutboxCarrier:
             claimed = outbox.claim_commands(session, waiting, now_ms, CLAIMS_MAX)
         under_way = []
         for command in claimed:
+            sent_ms = _now_ms()
+            if not outbound.left_s(command, sent_ms):
+                continue  # Over since it was claimed: `_expire` ends it.
             try:
-                topic, payload = outbound.message_of(command)
+                topic, payload = outbound.message_of(command, sent_ms)
             except (WireError, KeyError, TypeError) as error:
                 self._fail(command, repr(error), live)
                 continue

@@ -13,8 +13,19 @@ _SHOWN = {"open": 0, "sent": 0, "stored": 0, "taken": 1, "help": 2}
 _SAID = {"taken": 1, "help": 2, "closed": 3}
 
 
-def message_of(command: Json) -> tuple[str, bytes]:
-    """Return (topic, payload) of a ledger row.
+def left_s(command: Json, now_ms: int) -> int:
+    """Return what is left of a row's time to live: 0 when it is over, else 1 s at least."""
+    ttl_s: int = command["ttl_s"]
+    left_ms = command["created_ms"] + ttl_s * 1000 - now_ms
+    # Never more than was asked for: the API's clock may be ahead of this one.
+    return min(ttl_s, max(1, left_ms // 1000)) if left_ms > 0 else 0
+
+
+def message_of(command: Json, now_ms: int) -> tuple[str, bytes]:
+    """Return (topic, payload) of a ledger row that is sent now, before its time is over.
+
+    A device without a clock counts the time to live from when the message comes, each time that it
+    does: so each sending says what is left, counted from this sending.
 
     Raises:
         WireError: The row does not fit the wire; it is failed with that reason, never sent.
@@ -23,7 +34,7 @@ def message_of(command: Json) -> tuple[str, bytes]:
     kind = command["topic"]
     if kind == "command":
         payload = messages.make_command(
-            command["id"], command["kind"], body, command["ttl_s"], command["created_ms"]
+            command["id"], command["kind"], body, left_s(command, now_ms), now_ms
         )
     elif kind == "mute":
         payload = messages.make_mute(command["id"], body["sensor"], body["for_s"])

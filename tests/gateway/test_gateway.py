@@ -58,6 +58,22 @@ def test_command_travels_through_the_ledger(installation: Installation) -> None:
     device.disconnect()
 
 
+def test_command_that_waited_carries_what_is_left_of_its_time(installation: Installation) -> None:
+    installation.add_devices(["t-0001"])
+    installation.start_gateway().wait_until_connected()
+    device = FakeDevice(installation, "t-0001").connect()
+    with installation.registry.begin() as session:
+        outbox.enqueue(
+            session, device="t-0001", topic="command", kind="locate", body={}, ttl_s=60,
+            created_by="li", now_ms=now_ms() - 40_000,
+        )  # fmt: skip
+    wait_for(lambda: device.heard_on("command"), 10)
+    [command] = device.heard_on("command")
+    assert 1 <= command["ttl_s"] <= 20
+    assert 0 <= now_ms() - command["issued"] < 15_000
+    device.disconnect()
+
+
 def test_command_for_a_device_that_is_away_waits_and_expires(installation: Installation) -> None:
     installation.add_devices(["t-0001"])
     installation.start_gateway().wait_until_connected()

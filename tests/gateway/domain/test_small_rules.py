@@ -177,7 +177,7 @@ def test_ledger_row_becomes_its_message(name):
         "id": "0123456789abcdef", "device": "t-0001", "topic": topic, "kind": kind, "body": body,
         "ttl_s": 60, "created_ms": NOW_MS,
     }  # fmt: skip
-    where, payload = outbound.message_of(command)
+    where, payload = outbound.message_of(command, NOW_MS)
     assert where == f"xh/1/t-0001/down/{topic}"
     parsed = getattr(messages, f"parse_{topic}")(payload)
     inner = parsed["body"] if topic == "command" else parsed
@@ -197,7 +197,31 @@ def test_row_that_does_not_fit_the_wire_is_refused(topic, kind, body):
     command = {"id": "0" * 16, "device": "t-0001", "topic": topic, "kind": kind, "body": body,
                "ttl_s": 60, "created_ms": NOW_MS}  # fmt: skip
     with pytest.raises(WireError):
-        outbound.message_of(command)
+        outbound.message_of(command, NOW_MS)
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "left_s"),
+    [
+        (0, 60),
+        (1, 59),
+        (30_000, 30),
+        (58_001, 1),
+        (59_999, 1),
+        (60_000, 0),
+        (90_000, 0),
+        (-5_000, 60),
+    ],
+)
+def test_each_sending_says_what_is_left_of_the_time_to_live(age_ms, left_s):
+    command = {"id": "0" * 16, "device": "t-0001", "topic": "command", "kind": "locate",
+               "body": {}, "ttl_s": 60, "created_ms": NOW_MS}  # fmt: skip
+    now_ms = NOW_MS + age_ms
+    assert outbound.left_s(command, now_ms) == left_s
+    if left_s:
+        sent = messages.parse_command(outbound.message_of(command, now_ms)[1])
+        # With a clock or without one, a device counts to the same end.
+        assert (sent["ttl_s"], sent["issued"]) == (left_s, now_ms)
 
 
 def test_event_becomes_a_record_with_its_place():
