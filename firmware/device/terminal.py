@@ -123,25 +123,18 @@ class Terminal:
 
     def on_sos_status(self, status: dict) -> None:
         """Somebody has done something about an SOS, perhaps about ours."""
-        sos, event = self._sos, status["status"]
-        if status["epoch"] != sos.epoch or not sos.is_about(status["incident"], status["at"]):
-            return
-        if event == "closed" and sos.last != sos.incident and self._waits():
-            # Nobody who closed it has seen the last press: it goes on, as an SOS of its own.
-            sos.outlive(status["at"])
-            self._show_sos("open")
-            return
-        sos.by = status["by"]
-        if status.get("distance_m") is not None:
-            sos.by += " {} m".format(status["distance_m"])
-        self._apply(event)
+        if status["epoch"] == self._sos.epoch:
+            from device.services.terminal_sos import on_status
+
+            on_status(self, self._sos, status)
+            forget("device.services.terminal_sos")
 
     def on_receipt(self) -> None:
         """A receipt came: perhaps that of the last press."""
-        if self._sos.is_open and not self._waits():
-            self._apply("receipt")
+        if self._sos.is_open and not self.waits():
+            self.apply_sos("receipt")
 
-    def _waits(self) -> bool:
+    def waits(self) -> bool:
         """Say whether the last press lacks its receipt."""
         sos, journal = self._sos, self.station.logbook.journal
         return sos.epoch != journal.epoch or journal.is_held("event", sos.last)
@@ -149,7 +142,7 @@ class Terminal:
     def on_puback(self, token: tuple) -> None:
         """The broker has a record: perhaps the last press."""
         if token == ("event", self._sos.epoch, self._sos.last):
-            self._apply("puback")
+            self.apply_sos("puback")
 
     def on_tick(self) -> None:
         """A second has passed."""
@@ -237,7 +230,8 @@ class Terminal:
         if sos.is_open and sos.epoch == journal.epoch and journal.next_seq("event") <= sos.last:
             self._seal_press()
 
-    def _apply(self, event: str) -> None:
+    def apply_sos(self, event: str) -> None:
+        """Go where the SOS goes with an event, keep that, and show it."""
         before = self._sos.state
         if not self._sos.apply(event):
             return
@@ -246,10 +240,10 @@ class Terminal:
             self.station.relayed = None
             self.station.link.set_urgent(False)
             if not self.duty:
-                self._seal()
-        self._show_sos(None if state == before else "closed" if state == IDLE else state)
+                self.seal()
+        self.show_sos(None if state == before else "closed" if state == IDLE else state)
 
-    def _show_sos(self, name: str | None) -> None:
+    def show_sos(self, name: str | None) -> None:
         """Keep the SOS; with a name, show that it is another now."""
         self.station.kept.save("sos", self._sos.as_row())
         if name:
@@ -257,9 +251,10 @@ class Terminal:
             self.station.changed()
 
     def _cancel(self) -> None:
-        if self._sos.is_open:
-            self.station.logbook.event("sos_cancel", {"incident": self._sos.incident}, sos=True)
-            self._apply("cancel")
+        from device.services.terminal_sos import cancel
+
+        cancel(self, self._sos)
+        forget("device.services.terminal_sos")
 
     def _silent(self) -> bool:
         return self._sos.is_open and self._sos.trigger == "silent"
@@ -272,13 +267,10 @@ class Terminal:
 
     def set_duty(self, on: bool, by: str) -> None:
         """Go on duty or off; `by`: button, command or boot."""
-        if not on and not self._sos.is_open:
-            self._seal()
-        self.duty = on
-        self.station.kept.save("duty", on)
-        self.station.logbook.event("duty", {"on": on, "by": by})
-        self.show(again=True, name="duty_on" if on else "duty_off")
-        self.station.changed()
+        from device.services.terminal_orders import set_duty
+
+        set_duty(self, on, by)
+        forget("device.services.terminal_orders")
 
     def _on_fix(self, found) -> None:
         clock = self.station.clock
@@ -298,7 +290,7 @@ class Terminal:
             self._fix = Fix(clock.now_ms(), *fix[1:])
         if self.may_record():
             if self._recorder.must_seal(fix, quality_code):
-                self._seal()
+                self.seal()
             sos_ms = now - self._pressed_ms if self._sos.is_open else None
             self._recorder.offer(fix, quality_code, now, sos_ms)
             self._seal_if_due()
@@ -311,13 +303,14 @@ class Terminal:
 
     def _seal_if_due(self) -> None:
         if self._recorder.is_due(self.station.clock.uptime_ms(), self._is_live()):
-            self._seal()
+            self.seal()
 
     def _is_live(self) -> bool:
         """Say whether every fix goes out at once."""
         return self._sos.is_open or self.station.clock.uptime_ms() < self._watched_until_ms
 
-    def _seal(self) -> None:
+    def seal(self) -> None:
+        """Make a batch of the fixes that wait."""
         quality_code, fixes = self._recorder.take()
         if fixes:
             from wire_protocol.track_encode import encode

@@ -28,10 +28,6 @@ STATES = {
 class Sos:
     """The SOS of one terminal.
 
-    A case may be closed while a further press of it is still on its way: that press then opens a
-    case of its own. People name that case by the incident of the press, which is that of the case
-    before; the gateway finds it by the press too. So both name it, as `is_about` says.
-
     Attributes:
         state: A key of STATES.
         incident: Seq of the first press of the open SOS, 0 when idle.
@@ -39,6 +35,7 @@ class Sos:
         last: Seq of the last press.
         epoch: Of the journal in which these seqs count.
         trigger: button, silent, man_down or check_in.
+        former: (incident, server's time) of the case that this SOS outlived, and of its closing.
         by: Who took it, as the wearer reads it; empty until somebody has.
     """
 
@@ -68,17 +65,12 @@ class Sos:
         self.press += 1
         self.last = seq
 
-    def is_about(self, incident: int, at_ms: int) -> bool:
-        """Say whether a status of an incident, made at a time of the server's, is about this."""
-        former = self._former
-        return incident == self.incident or (incident == former[0] and at_ms > former[1])
-
     def outlive(self, at_ms: int) -> None:
         """All but the last press is over since a time of the server's: that one is an SOS."""
         former, epoch, last, trigger = self.incident, self.epoch, self.last, self.trigger
         self.apply("closed")
         self.raise_(epoch, last, trigger)
-        self._former = former, at_ms
+        self.former = former, at_ms
 
     def as_row(self) -> list:
         """Return what must survive a restart."""
@@ -98,4 +90,4 @@ class Sos:
         self.state = IDLE
         self.incident = self.press = self.last = self.epoch = 0
         self.trigger = self.by = ""
-        self._former = 0, 0
+        self.former = 0, 0

@@ -8,6 +8,10 @@ that a power cut between the two neither loses nor doubles it.
 """
 
 _FILE = "changes"
+TRIAL_MS = (
+    300_000  # For network, broker and a receipt with settings on trial; slow ones take 60 s.
+)
+SOS_TRIAL_MS = 15_000  # An SOS waits no longer than this for a link with settings on trial.
 
 
 def apply(board, kept) -> bool:
@@ -48,8 +52,30 @@ def keep(kept, trial: list | None, result: list | None) -> str:
     return "" if kept.save(_FILE, [settled, trial, result]) else "the flash refuses"
 
 
+def watch_over(station) -> None:
+    """A second of a trial has passed, or of the wait for a restart."""
+    now = station.clock.uptime_ms()
+    sos = station.kind.state()["sos"]
+    if station.trial:
+        if not sos:
+            station.calm_ms = now
+        cut = now - station.calm_ms >= SOS_TRIAL_MS and not station.link.up.is_set()
+        if cut or now >= TRIAL_MS:
+            end_trial(station, False)
+            station.supervisor.leave()
+            station.board.reset()
+    elif now >= station.reset_ms and not station.kind.is_pressed():
+        station.reset_ms = None
+        if sos:
+            _withdraw(station)
+        else:
+            station.supervisor.leave()
+            station.board.reset()
+
+
 def end_trial(station, works: bool) -> None:
     """The link is there with the new settings, or it did not come: they hold, or are dropped."""
+    station.trial = False
     settled, trial, _ = _load(station.kept)
     if trial is None:
         return
@@ -63,8 +89,8 @@ def end_trial(station, works: bool) -> None:
         answer(station)
 
 
-def withdraw(station) -> None:
-    """An SOS was raised before the restart that these wait for: there is none, and they say so."""
+def _withdraw(station) -> None:
+    # An SOS was raised before the restart: there is none, and who asked for it is told.
     settled, trial, result = _load(station.kept)
     command = trial[0] if trial else result and result[1]
     if command:

@@ -17,10 +17,6 @@ from wire_protocol.errors import WireError
 
 TICK_MS = 1_000
 STATE_GAP_MS = 2_000  # Changes closer together than this are told together.
-TRIAL_MS = (
-    300_000  # For network, broker and a receipt with settings on trial; slow ones take 60 s.
-)
-SOS_TRIAL_MS = 15_000  # An SOS waits no longer than this for a link with settings on trial.
 LOOK_TICKS = 5  # What changes by itself (battery, faults) is looked at this often.
 BATTERY_LOW_MV = 3_450
 
@@ -52,8 +48,8 @@ class Station:
         self.relayed = None  # The frame of our SOS that neighbours carried last.
         self.carried = (None, 0)  # What of a neighbour's we carried last, and when.
         self.trial = False  # Settings are on trial until the first receipt.
-        self._reset_ms = None
-        self._calm_ms = 0  # Uptime at which no SOS was open; counted while settings are on trial.
+        self.reset_ms = None  # Uptime at which to start again, as a command wants it.
+        self.calm_ms = 0  # Uptime at which no SOS was open; counted while settings are on trial.
         self._changed = True
         self._told = None  # What of the state the broker was told last.
         self._told_ms = 0
@@ -91,7 +87,10 @@ class Station:
 
                 self._on_receipt(parse_receipt(payload))
                 if self.trial:
-                    self._end_trial(True)
+                    from device.services.changes import end_trial
+
+                    end_trial(self, True)
+                    forget("device.services.changes")
             elif topic == "relay":
                 self.board.neighbours.send(payload)
             else:
@@ -122,7 +121,7 @@ class Station:
 
     def reset_at(self, wait_ms: int) -> None:
         """Start again once what is under way is out."""
-        self._reset_ms = self.clock.uptime_ms() + wait_ms
+        self.reset_ms = self.clock.uptime_ms() + wait_ms
 
     def changed(self) -> None:
         """The state may be another: tell it soon."""
@@ -191,7 +190,8 @@ class Station:
             for command in self.orders.expire():
                 self.kind.on_expired(command)
             self.kind.on_tick()
-            self._look_at_reset()
+            if self.trial or self.reset_ms is not None:
+                self._look_at_changes()
             self.link.poke()
             self.sender.poke()
             if self.link.up.is_set():
@@ -199,34 +199,10 @@ class Station:
                 self._tell_state(ticks % LOOK_TICKS == 0)
             await asyncio.sleep_ms(TICK_MS)
 
-    def _look_at_reset(self) -> None:
-        now = self.clock.uptime_ms()
-        sos = self.kind.state()["sos"]
-        if self.trial:
-            if not sos:
-                self._calm_ms = now
-            cut = now - self._calm_ms >= SOS_TRIAL_MS and not self.link.up.is_set()
-            if cut or now >= TRIAL_MS:
-                self._end_trial(False)
-                self.supervisor.leave()
-                self.board.reset()
-        if self._reset_ms is None or now < self._reset_ms or self.kind.is_pressed():
-            return
-        self._reset_ms = None
-        if sos:
-            from device.services.changes import withdraw
+    def _look_at_changes(self) -> None:
+        from device.services.changes import watch_over
 
-            withdraw(self)
-            forget("device.services.changes")
-        else:
-            self.supervisor.leave()
-            self.board.reset()
-
-    def _end_trial(self, works: bool) -> None:
-        from device.services.changes import end_trial
-
-        self.trial = False
-        end_trial(self, works)
+        watch_over(self)
         forget("device.services.changes")
 
     def _tell_state(self, look: bool) -> None:

@@ -41,6 +41,18 @@ def on_ok(terminal, down: bool, held_ms: int) -> None:
         _answer(terminal, command, "accepted" if step < len(ANSWERS) else "done", says)
 
 
+def set_duty(terminal, on: bool, by: str) -> None:
+    """Go on duty or off; `by`: button, command or boot."""
+    station = terminal.station
+    if not on and terminal.state()["sos"] is None:
+        terminal.seal()
+    terminal.duty = on
+    station.kept.save("duty", on)
+    station.logbook.event("duty", {"on": on, "by": by})
+    terminal.show(again=True, name="duty_on" if on else "duty_off")
+    station.changed()
+
+
 def self_test(terminal) -> dict:
     """Return part -> "ok" or what is wrong with it."""
     parser = terminal.parser

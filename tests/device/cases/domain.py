@@ -91,17 +91,9 @@ def case_sos_whose_last_press_outlives_the_case_is_one_of_its_own():
     sos.raise_(7, 9, "button")
     sos.outlive(1000)
     assert sos.as_row() == ["open", 9, 1, 9, 7, "button", ""]
-    # What was said of the case before is over; what is said later under its name is about this.
-    for incident, at_ms, mine in (
-        (5, 999, 0),
-        (5, 1000, 0),
-        (5, 1001, 1),
-        (9, 1, 1),
-        (6, 2000, 0),
-    ):
-        assert sos.is_about(incident, at_ms) == bool(mine), (incident, at_ms)
+    assert sos.former == (5, 1000)
     assert sos.apply("closed")
-    assert not sos.is_about(5, 2000)
+    assert sos.former == (0, 0)
 
 
 def case_sos_restored_from_rubbish_is_idle():
