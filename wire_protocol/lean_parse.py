@@ -26,11 +26,20 @@ STREAMS = ("track", "reading", "event", "result")
 
 
 def parse_receipt(payload: bytes) -> Json:
-    """Return {"at", "epoch", "streams": {stream: [upto, single...]}}; WireError if it is none."""
+    """Return {"at", "epoch", "streams": {stream: [upto, single...]}}; WireError if it is none.
+
+    `refused`, {stream: [seq...]} of records that are done but not stored, may be there as well.
+    """
     receipt = load(payload)
     check_int(receipt, "at", 0, AT_MS_MAX)
     check_int(receipt, "epoch", 0, U32_MAX)
-    streams = receipt.get("streams")
+    _check_counts(receipt.get("streams"))
+    if "refused" in receipt:
+        _check_counts(receipt["refused"])
+    return receipt
+
+
+def _check_counts(streams: object) -> None:
     if type(streams) is not dict or len(streams) > len(STREAMS):
         raise WireError("receipt without streams")
     for stream, counts in streams.items():
@@ -39,7 +48,6 @@ def parse_receipt(payload: bytes) -> Json:
         for count in counts:
             if type(count) is not int or not 0 <= count <= U32_MAX:
                 raise WireError(f"receipt of seq {repr(count)[:20]}")
-    return receipt
 
 
 def load(payload: bytes) -> Json:

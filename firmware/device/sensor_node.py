@@ -68,7 +68,7 @@ class SensorNode:
     def on_sos_status(self, status: dict) -> None:
         """A sensor node has no SOS."""
 
-    def on_receipt(self) -> None:
+    def on_receipt(self, receipt: dict) -> None:
         """Nothing waits for receipts here."""
 
     def on_puback(self, token: tuple) -> None:

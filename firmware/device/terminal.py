@@ -129,10 +129,11 @@ class Terminal:
             on_status(self, self._sos, status)
             forget("device.services.terminal_sos")
 
-    def on_receipt(self) -> None:
-        """A receipt came: perhaps that of the last press."""
+    def on_receipt(self, receipt: dict) -> None:
+        """A receipt of our journal came: perhaps that of the last press."""
         if self._sos.is_open and not self.waits():
-            self.apply_sos("receipt")
+            refused = receipt.get("refused", {}).get("event", ())
+            self.apply_sos("refused" if self._sos.last in refused else "receipt")
 
     def waits(self) -> bool:
         """Say whether the last press lacks its receipt."""

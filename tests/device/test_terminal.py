@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 from wire_protocol import messages
 
 DEVICE = "t-0001"
+LIGHT_OF_A_FAULT = [[150, 150], [150, 150], [150, 150], [150, 2000]]
 NOW_S = 1_795_000_000
 LAT, LON = 30_274_150, 120_155_070
 
@@ -233,6 +234,33 @@ def test_a_second_press_adds_to_the_open_sos_and_alerts_again(terminal, gateway)
     terminal.hold()
     second = gateway.wait_event("sos", 2)
     assert (second["press"], second["incident"]) == (2, first["seq"])
+    terminal.shows("SOS STORED")
+
+
+def test_an_sos_that_the_gateway_refused_is_not_shown_as_stored(terminal, gateway):
+    gateway.receipting = False
+    epoch = terminal.on()["epoch"]
+    terminal.hold()
+    terminal.shows("SOS SENT")
+    seq = gateway.wait_event("sos")["seq"]
+    receipt = json.loads(messages.make_receipt(SERVER_MS, epoch, {"event": [seq]}))
+    receipt["refused"] = {"event": [seq]}
+    gateway.send(DEVICE, "receipt", json.dumps(receipt).encode())
+    terminal.shows("SOS NOT STORED")
+    assert terminal.ask("list(board.shown['light'])") == LIGHT_OF_A_FAULT
+    state = gateway.wait_state(lambda state: "sos_refused" in state["faults"], "the refusal")
+    assert state["sos"] == {"incident": seq, "shown": "sent"}
+    assert state["held"]["event"] == 0
+    # A later receipt, or a start, does not make it stored.
+    terminal.push("duty")
+    terminal.pull_battery()
+    gateway.receipting = True
+    terminal.on()
+    terminal.shows("SOS NOT STORED")
+    terminal.wait_delivered()
+    assert "SOS NOT STORED" in terminal.ask("station.kind._lines()")
+    # The wearer presses again, and that one is.
+    terminal.hold()
     terminal.shows("SOS STORED")
 
 

@@ -36,11 +36,11 @@ def show(board, name: str, silent: bool, again: bool = True) -> None:
 
     Args:
         board: With `light`, `vibrate` and `tone`.
-        name: A key of PATTERNS.
+        name: A key of PATTERNS; any other (an SOS that was refused) is shown as a fault.
         silent: Vibration only: no light and no tone may betray the wearer.
         again: False sets the light alone, as after a restart.
     """
-    light, once = [pattern(text) for text in PATTERNS[name]]
+    light, once = [pattern(text) for text in PATTERNS.get(name, PATTERNS["fault"])]
     board.light(() if silent else light)
     if again:
         board.vibrate(once)

@@ -1,19 +1,22 @@
 """The SOS as one table: states by events; an event not in a state's row changes nothing.
 
 `open`: latched in flash. `sent`: the broker has the last press. `stored`: the gateway's receipt
-for it is here. `taken`: a named operator has the case. `help`: help is on its way. Presses after
-`taken` are records and alert again, but what a person has confirmed stays confirmed.
+for it is here; `not stored`: it says that the press was refused. `taken`: a named operator has
+the case. `help`: help is on its way. Presses after `taken` are records and alert again, but what
+a person has confirmed stays confirmed.
 """
 
 IDLE = "idle"
+REFUSED = "not stored"  # As the wearer reads it.
+_REFUSED_BY = "!"
 STATES = {
     IDLE: {"press": "open"},
     "open": {
-        "press": "open", "puback": "sent", "receipt": "stored",
+        "press": "open", "puback": "sent", "receipt": "stored", "refused": REFUSED,
         "taken": "taken", "help": "help", "closed": IDLE, "cancel": IDLE,
     },
     "sent": {
-        "press": "open", "receipt": "stored",
+        "press": "open", "receipt": "stored", "refused": REFUSED,
         "taken": "taken", "help": "help", "closed": IDLE, "cancel": IDLE,
     },
     "stored": {
@@ -23,6 +26,7 @@ STATES = {
     "taken": {"press": "taken", "help": "help", "closed": IDLE, "cancel": IDLE},
     "help": {"press": "help", "closed": IDLE, "cancel": IDLE},
 }  # fmt: skip
+STATES[REFUSED] = STATES["stored"]
 
 
 class Sos:
@@ -74,15 +78,18 @@ class Sos:
 
     def as_row(self) -> list:
         """Return what must survive a restart."""
-        return [
-            self.state, self.incident, self.press, self.last, self.epoch, self.trigger, self.by
-        ]  # fmt: skip
+        state, by = self.state, self.by
+        if state == REFUSED:
+            state, by = "sent", _REFUSED_BY  # The rescue agent takes up the states of before.
+        return [state, self.incident, self.press, self.last, self.epoch, self.trigger, by]
 
     def restore(self, row: list | None) -> None:
         """Take up what `as_row` gave before the restart; anything else is an idle SOS."""
         if isinstance(row, list) and len(row) == 7 and row[0] in STATES:
             self.state, self.incident, self.press, self.last, self.epoch = row[:5]
             self.trigger, self.by = row[5:]
+            if self.by == _REFUSED_BY:
+                self.state, self.by = REFUSED, ""
         if not self.incident:
             self._clear()
 

@@ -25,6 +25,10 @@ def compose(station, heap_free: int) -> bytes:
     state["dropped"] = journal.dropped
     state["faults"] = station.faults()
     state.update(station.kind.state())
+    sos = state["sos"]
+    if sos and sos["shown"] == "not stored":
+        sos["shown"] = "sent"  # The farthest that it came; that it was refused is a fault.
+        state["faults"] = state["faults"][:15] + ["sos_refused"]
     return lean.dump(state)
 
 

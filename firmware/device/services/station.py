@@ -25,8 +25,8 @@ class Station:
     """One device; the kind (Terminal, SensorNode) adds its own to it.
 
     A kind has `state() -> dict`, `faults() -> list`, `order(kind, body, command)`,
-    `on_sos_status(status)`, `on_watch(lease_s)`, `on_receipt()`, `on_puback(token)`, `on_tick()`,
-    `on_expired(command)` and `is_pressed()`: an SOS button is held, or was held just now.
+    `on_sos_status(status)`, `on_watch(lease_s)`, `on_receipt(receipt)`, `on_puback(token)`,
+    `on_tick()`, `on_expired(command)` and `is_pressed()`: an SOS button is held, or was just now.
     """
 
     def __init__(self, board, settings, build: dict, kind) -> None:
@@ -151,7 +151,7 @@ class Station:
             journal.receive(stream, counts[0], counts[1:])
         self.sender.on_receipt(receipt["streams"])
         self.supervisor.well()
-        self.kind.on_receipt()
+        self.kind.on_receipt(receipt)
 
     def identity(self, connection: int, online: bool) -> dict:
         """Return what every state begins with."""

@@ -28,10 +28,13 @@ def refuses(error, call, *arguments):
 # SOS: the table.
 
 
+STEPS = {"open": (), "sent": ("puback",), "stored": ("receipt",), "not stored": ("refused",)}
+
+
 def sos_in(state):
     sos = Sos()
     sos.raise_(7, 5, "button")
-    for event in {"open": (), "sent": ("puback",), "stored": ("receipt",)}.get(state, (state,)):
+    for event in STEPS.get(state, (state,)):
         assert sos.apply(event)
     return sos
 
@@ -49,7 +52,16 @@ def case_sos_goes_from_press_to_help_step_by_step():
 
 def case_sos_event_not_in_the_table_changes_nothing():
     for state, row in STATES.items():
-        for event in ("press", "puback", "receipt", "taken", "help", "closed", "cancel"):
+        for event in (
+            "press",
+            "puback",
+            "receipt",
+            "refused",
+            "taken",
+            "help",
+            "closed",
+            "cancel",
+        ):
             sos = Sos() if state == "idle" else sos_in(state)
             assert sos.apply(event) == (event in row), (state, event)
             if event not in row:
@@ -64,6 +76,21 @@ def case_sos_never_goes_back_from_what_a_person_confirmed():
         assert sos.state == state
     sos = sos_in("help")
     assert not sos.apply("taken")
+
+
+def case_sos_that_was_refused_is_never_stored_by_a_later_receipt():
+    sos = sos_in("not stored")
+    again = Sos()
+    # As the rescue agent knows it, which has no word for this.
+    assert sos.as_row()[0] == "sent"
+    again.restore(sos.as_row())
+    for one in (sos, again):
+        assert one.state == "not stored"
+        assert not one.by
+        assert not one.apply("receipt")
+        one.raise_(7, 9, "button")
+        assert one.apply("receipt")
+        assert one.state == "stored"
 
 
 def case_sos_press_in_an_open_one_adds_to_it():
