@@ -157,7 +157,7 @@ class Terminal:
         else:
             self.show(again=False)
         self._tell_bench()
-        if self._sos.is_open and now >= self._call_ms and not self.station.link.up.is_set():
+        if now >= self._call_ms and not self.station.link.up.is_set():
             self._call(now)
 
     def _tell_bench(self) -> None:
@@ -184,8 +184,10 @@ class Terminal:
         self._held.set()
 
     def _call(self, now: int) -> None:
-        """Without a link: ask whoever is near to carry it."""
+        """Without a link: ask whoever is near to carry what of an SOS, or its end, waits."""
         if self._board.neighbours is None:
+            return
+        if not self._sos.is_open and self.station.logbook.journal.entry("s", 1) is None:
             return
         from device.services.relay import call
 
@@ -199,6 +201,7 @@ class Terminal:
     def _press(self, trigger: str) -> None:
         station, sos = self.station, self._sos
         journal = station.logbook.journal
+        station.relayed = None
         sos.raise_(journal.epoch, journal.next_seq("event"), trigger)
         # Latched here: should the power go now, the record is made at the next start.
         station.kept.save("sos", sos.as_row())

@@ -17,7 +17,7 @@ from tests.device.proxy import Proxy
 
 if TYPE_CHECKING:
     from pathlib import Path
-from wire_protocol import messages
+from wire_protocol import messages, relay
 
 DEVICE = "t-0001"
 LIGHT_OF_A_FAULT = [[150, 150], [150, 150], [150, 150], [150, 2000]]
@@ -317,6 +317,35 @@ def test_sos_and_ok_together_take_it_back_as_a_record(terminal, gateway):
     assert gateway.wait_event("sos_cancel")["incident"] == first["seq"]
     gateway.wait_state(lambda state: state["online"] and state["sos"] is None, "no SOS")
     assert len(gateway.events("sos")) == 1
+
+
+def test_a_cancel_is_handed_to_neighbours_until_its_receipt(terminal, gateway):
+    def carried() -> list[int]:
+        """Return the kinds of the next two frames: of an SOS and what follows it, in one call."""
+        return sorted(
+            relay.parse_header(bytes.fromhex(terminal.shown("radio")))[0] for _ in range(2)
+        )
+
+    terminal.on(network=False, neighbours=True)
+    terminal.hold()
+    terminal.shown("radio")
+    terminal.push("sos")
+    terminal.push("ok")
+    wait_for(lambda: terminal.ask("station.kind.state()['sos']") is None, "the cancel")
+    assert carried() == [relay.SOS, relay.SOS_CANCEL]
+    terminal.pull_battery()
+    terminal.on()
+    assert carried() == [relay.SOS, relay.SOS_CANCEL]
+    terminal.network(True)
+    gateway.wait_event("sos_cancel")
+    terminal.wait_delivered()
+    terminal.network(False)
+    terminal.ask("station.link._fail(OSError(5))")
+    wait_for(lambda: not terminal.ask("station.link.up.is_set()"), "no link")
+    seen = len(terminal.micropython.lines)
+    time.sleep(5)
+    terminal.ask("0")
+    assert not [line for line in terminal.micropython.lines[seen:] if '"radio"' in line]
 
 
 def test_a_silent_sos_only_vibrates(terminal, gateway):

@@ -18,7 +18,8 @@ CARRY_AGAIN_MS = 2_000  # The same frame within this time was heard twice, not s
 def call(station) -> int:
     """Hand what of an SOS is not receipted to whoever is near; returns when to call again, in ms.
 
-    What is receipted is repeated from memory: each repetition asks how far the case has come.
+    What is receipted is repeated from memory while the SOS is open: each repetition asks how far
+    the case has come.
     """
     sealer = _sealer(station)
     frames = []

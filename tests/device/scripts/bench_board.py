@@ -34,6 +34,16 @@ class Receiver:
         return size
 
 
+class Radio:
+    """Neighbours that hear, and say nothing."""
+
+    def send(self, frame):
+        say(shown="radio", value=frame.hex())
+
+    async def receive(self):
+        await asyncio.Event().wait()
+
+
 class Watchdog:
     def __init__(self):
         self.fed = 0
@@ -57,7 +67,8 @@ class Board:
         self.journal_path = made["journal_path"]
         self.journal_state = made.get("journal_state", "kept")
         self.receiver = Receiver()
-        self.neighbours = None
+        self.neighbours = Radio() if made.get("neighbours") else None
+        self.relay_key = bytes(32)
         self.sensors = made.get("sensors", {})
         self.shown = {}
         self._rtc_s = made.get("rtc_s", 0)
