@@ -53,6 +53,7 @@ class Terminal:
         self.parser = make_once(NmeaParser)
         self._fed = asyncio.Event()
         self._light = None
+        self._told_failing = False
 
     def start(self, station) -> None:
         """Take up what was before the restart and add the tasks."""
@@ -131,6 +132,8 @@ class Terminal:
 
     def on_receipt(self, receipt: dict) -> None:
         """A receipt of our journal came: perhaps that of the last press."""
+        # Told again only after one: without it a full journal has no more room than before.
+        self._told_failing = self._told_failing and self._is_failing()
         if self._sos.is_open and not self.waits():
             refused = receipt.get("refused", {}).get("event", ())
             self.apply_sos("refused" if self._sos.last in refused else "receipt")
@@ -152,6 +155,10 @@ class Terminal:
         for command in [c for c in self.locating if self.locating[c] <= now]:
             del self.locating[command]
             self.station.orders.finish(command, "failed", "no fix")
+        if self._is_failing() and not self._told_failing:
+            self._told_failing = True
+            self.show(again=True, name="fault")
+            self.station.changed()
         if now < self.ringing_ms:
             self.show(again=True, name="ring")
         else:
@@ -344,12 +351,16 @@ class Terminal:
             steady = "ring"
         elif self.messages:
             steady = "message"
-        elif "journal" in self.station.logbook.faults:
+        elif self._is_failing():
             steady = "fault"
         if name or steady != self._light:
             self._light = steady
             self._play(name if again else None, steady)
         self._board.screen(self._lines())
+
+    def _is_failing(self) -> bool:
+        """Say whether records are kept in memory only, were lost, or find no room."""
+        return bool(self.station.logbook.faults or self.station.kept.fault)
 
     def _play(self, once: str | None, steady: str) -> None:
         from device.domain.indications import show
@@ -376,6 +387,8 @@ class Terminal:
                 lines.append("hold OK = decline")
         for fault in sorted(self.station.logbook.faults):
             lines.append("! " + fault)
+        if self.station.kept.fault:
+            lines.append("! flash")
         return tuple(lines)
 
     # Tasks: each lives as long as the device.

@@ -363,6 +363,52 @@ def test_a_silent_sos_only_vibrates(terminal, gateway):
         assert "SOS" not in str(row.get("value"))
 
 
+FAULT_FELT = [[150, 150]] * 4 + [[150, 0]]
+
+
+def signals_a_fault(terminal, gateway, name) -> None:
+    """The wearer feels it once, sees it from then on, and the command room hears of it at once."""
+    seen = len(terminal.micropython.lines)
+    terminal.shown("vibrate", FAULT_FELT)
+    state = gateway.wait_state(lambda state: name in state.get("faults", ()), name)
+    assert state["uptime_s"] < 60, "that was the next state in its turn"
+    assert "! " + name in terminal.ask("station.kind._lines()")
+    assert terminal.ask("list(board.shown['light'])") == LIGHT_OF_A_FAULT
+    time.sleep(3)
+    terminal.ask("0")
+    said = [json.loads(line) for line in terminal.micropython.lines[seen:] if line[:1] == "{"]
+    felt = [row for row in said if row.get("shown") == "vibrate" and row["value"] == FAULT_FELT]
+    assert len(felt) == 1
+
+
+def test_a_full_journal_is_signalled_once_and_told_at_once(terminal, gateway):
+    gateway.receipting = False
+    terminal.on()
+    gateway.wait_state(lambda state: state["online"], "online")
+    terminal.ask("setattr(station.logbook.journal, '_segments_max', 1)")
+    fill = "[station.logbook.event('report', {'text': 'x' * 190}) for _ in range(20)][-1]"
+    assert terminal.ask(fill) is None
+    signals_a_fault(terminal, gateway, "journal_full")
+    # An SOS finds room, and that is no reason to say that all is well.
+    terminal.ask("setattr(station.logbook.journal, '_segments_max', 20)")
+    terminal.hold()
+    gateway.wait_event("sos")
+    assert "journal_full" in terminal.ask("list(station.logbook.faults)")
+
+
+def test_a_flash_that_refuses_small_files_is_signalled_once_and_told_at_once(terminal, gateway):
+    terminal.on()
+    gateway.wait_state(lambda state: state["online"], "online")
+    (terminal.journal / "duty.json.new").mkdir()
+    terminal.push("duty")
+    signals_a_fault(terminal, gateway, "flash")
+
+
+def test_a_journal_that_was_lost_is_signalled_once(terminal, gateway):
+    terminal.on(journal_lost=True)
+    signals_a_fault(terminal, gateway, "journal_lost")
+
+
 def test_an_sos_goes_out_though_the_flash_has_failed(terminal, gateway):
     terminal.on(journal_state="failed")
     terminal.hold()

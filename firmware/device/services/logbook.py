@@ -121,7 +121,8 @@ class Logbook:
         except JournalFault:
             self.faults.add("journal")
             return False
-        self.faults.discard("journal_full")
+        if not sos and stream != "result":  # For these two there is room when there is none.
+            self.faults.discard("journal_full")
         self._board.status("sealed", (stream, journal.epoch, seq, count))
         self.on_sealed()
         return True

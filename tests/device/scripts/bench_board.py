@@ -66,6 +66,7 @@ class Board:
         self.config = made["config"]
         self.journal_path = made["journal_path"]
         self.journal_state = made.get("journal_state", "kept")
+        self.journal_lost = made.get("journal_lost", False)
         self.receiver = Receiver()
         self.neighbours = Radio() if made.get("neighbours") else None
         self.relay_key = bytes(32)
