@@ -13,6 +13,10 @@ ASK_MS = 3_000  # Until the gateway has stored it; then, to learn what people do
 ASK_STORED_MS = 15_000
 FRAMES_MAX = 4  # In one call: the first press, what follows, a cancel.
 CARRY_AGAIN_MS = 2_000  # The same frame within this time was heard twice, not said twice.
+# Whoever is near may say what he likes, as often as he likes; our own SOS must always find room.
+FLYING_MAX = 2  # Of the 4 messages that the link posts and the 8 that it keeps in the air.
+CARRY_EACH_MS = 1_000
+CARRY_BURST = 4
 
 
 def call(station) -> int:
@@ -59,16 +63,24 @@ def take(station, frame: bytes) -> None:
 
 
 def _carry(station, frame: bytes) -> None:
-    if not station.link.up.is_set():
+    link = station.link
+    if not link.up.is_set():
         return
     now = station.clock.uptime_ms()
     heard = frame[relay.HEADER_BYTES : relay.HEADER_BYTES + relay.IV_BYTES]
-    known, since = station.carried
+    known, since, paid = station.carried
     if known == heard and now - since < CARRY_AGAIN_MS:
         return
-    # No token: nothing of ours waits for its PUBACK.
-    if station.link.publish("relay", frame, 1):
-        station.carried = (heard, now)
+    # What is left out comes again: who calls repeats it until it is receipted.
+    paid = max(paid, now) + CARRY_EACH_MS
+    if paid > now + CARRY_BURST * CARRY_EACH_MS:
+        return
+    for place in range(FLYING_MAX):
+        token = ("relay", place)
+        if not link.is_flying(token):
+            if link.publish("relay", frame, 1, token):
+                station.carried = (heard, now, paid)
+            return
 
 
 def _sealer(station) -> Sealer:

@@ -46,7 +46,8 @@ class Station:
         self.refused = 0  # Messages for us that broke the protocol.
         self.version = build["version"]
         self.relayed = None  # The frame of our SOS that neighbours carried last.
-        self.carried = (None, 0)  # What of a neighbour's we carried last, and when.
+        # What of a neighbour's we carried last, when, and until when all that was is paid for.
+        self.carried = (None, 0, 0)
         self.trial = False  # Settings are on trial until the first receipt.
         self.reset_ms = None  # Uptime at which to start again, as a command wants it.
         self.calm_ms = 0  # Uptime at which no SOS was open; counted while settings are on trial.

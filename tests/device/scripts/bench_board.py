@@ -1,7 +1,8 @@
 """A board made of a JSON file, standard input and printed lines: for tests alone.
 
 Orders on standard input, a JSON object a line: {"do": "input", "name", "action"}, {"do": "feed",
-"nmea"}, {"do": "set", "sensor", "value"}, {"do": "network", "up"}, {"do": "eval", "code"}.
+"nmea"}, {"do": "set", "sensor", "value"}, {"do": "network", "up"}, {"do": "frame", "hex"},
+{"do": "eval", "code"}.
 """
 
 import asyncio
@@ -35,13 +36,25 @@ class Receiver:
 
 
 class Radio:
-    """Neighbours that hear, and say nothing."""
+    """Neighbours: what they say is fed, what they hear is told."""
+
+    def __init__(self):
+        self._frames = []
+        self._came = asyncio.Event()
+
+    def hear(self, frame):
+        self._frames.append(frame)
+        self._came.set()
 
     def send(self, frame):
         say(shown="radio", value=frame.hex())
 
     async def receive(self):
-        await asyncio.Event().wait()
+        while not self._frames:
+            self._came.clear()
+            await self._came.wait()
+        await asyncio.sleep_ms(0)
+        return self._frames.pop(0)
 
 
 class Watchdog:
@@ -68,7 +81,8 @@ class Board:
         self.journal_state = made.get("journal_state", "kept")
         self.journal_lost = made.get("journal_lost", False)
         self.receiver = Receiver()
-        self.neighbours = Radio() if made.get("neighbours") else None
+        has_radio = made.get("neighbours") or made["config"].get("relay")
+        self.neighbours = Radio() if has_radio else None
         self.relay_key = bytes(32)
         self.sensors = made.get("sensors", {})
         self.shown = {}
@@ -165,6 +179,8 @@ class Board:
                 self._came.set()
             elif order["do"] == "feed":
                 self.receiver.feed(order["nmea"].encode())
+            elif order["do"] == "frame":
+                self.neighbours.hear(binascii.unhexlify(order["hex"]))
             elif order["do"] == "set":
                 self.sensors[order["sensor"]] = order["value"]
             elif order["do"] == "network":
