@@ -2,6 +2,7 @@
 
 from device.domain import indications
 from device.domain.alarm import Alarm
+from device.domain.recorder import SPAN_MS_MAX
 from wire_protocol import readings_encode, sensors
 from wire_protocol.errors import WireError
 from wire_protocol.readings_encode import Reading
@@ -106,7 +107,10 @@ class SensorNode:
         clock = self.station.clock
         at_ms = clock.now_ms() if clock.quality else clock.uptime_ms()
         batch = self._batch
-        if batch and (clock.quality != self._quality or at_ms < batch[-1].at_ms):
+        if batch and (
+            clock.quality != self._quality
+            or not batch[-1].at_ms <= at_ms <= batch[0].at_ms + SPAN_MS_MAX
+        ):
             self._seal()
         if not self._batch:
             self._quality, self._began_ms = clock.quality, now

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime
 
 
-def epoch(at_s: int, lat_e6: int, lon_e6: int, speed_cms: int = 120) -> str:
-    """Return the sentences of a fix at a Unix time."""
+def epoch(at_s: int, lat_e6: int, lon_e6: int, speed_cms: int = 120, ms: int = 0) -> str:
+    """Return the sentences of a fix at a Unix time; receivers print hundredths of a second."""
     at = datetime.datetime.fromtimestamp(at_s, datetime.UTC)
-    clock, date = at.strftime("%H%M%S.00"), at.strftime("%d%m%y")
+    clock, date = at.strftime(f"%H%M%S.{ms // 10:02}"), at.strftime("%d%m%y")
     place = f"{_angle(lat_e6, 2)},{'N' if lat_e6 >= 0 else 'S'},"
     place += f"{_angle(lon_e6, 3)},{'E' if lon_e6 >= 0 else 'W'}"
     knots = speed_cms * 3600 / 185_200

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
+
+from tests.device import nmea_lines
+from tests.device.conftest import BUILT_S
 from tests.device.device_rig import wait_for
 from tests.device.gateway_sim import SERVER_MS
 from tests.device.test_terminal import (  # noqa: F401 - fixtures
     DEVICE,
+    LAT,
+    LON,
     NOW_S,
     Terminal,
     gateway,
     terminal,
 )
+from wire_protocol import clock as quality
 from wire_protocol import messages
 
 DAY_S = 86_400
@@ -79,3 +88,64 @@ def test_a_clock_whose_worth_nobody_wrote_down_is_worth_nothing(terminal, gatewa
     gateway.receipting = False
     terminal.on(rtc_s=NOW_S)
     assert terminal.ask("station.clock.quality") == 0
+
+
+def _epoch(at_ms: int, lat: int) -> str:
+    return nmea_lines.epoch(at_ms // 1000, lat, LON, ms=at_ms % 1000)
+
+
+# What the receiver says at each fix, in ms off NOW_S: milliseconds differ, and times leap.
+YEAR_MS = 365 * DAY_S * 1000
+ROLLOVER_MS = 1024 * 7 * DAY_S * 1000
+WALKS = {
+    "a year ahead and back": (0, 5_120, YEAR_MS + 10_040, YEAR_MS + 15_370, 20_010, 25_130),
+    "back and ahead again": (YEAR_MS, YEAR_MS + 5_310, 10_070, 15_240, YEAR_MS + 20_180),
+    "the weeks roll over": (0, 5_120, 10_230 - ROLLOVER_MS, 15_340 - ROLLOVER_MS, 20_450),
+    "two months in one batch": (0, 5_120, 60 * DAY_S * 1000 + 10_040, 60 * DAY_S * 1000 + 15_330),
+    "the same second thrice": (0, 40, 80, 120),
+}
+
+
+@pytest.mark.parametrize("walk", WALKS)
+@pytest.mark.parametrize("server_first", [True, False])
+def test_steps_of_the_clock_lose_double_and_reorder_no_fix(
+    terminal,  # noqa: F811
+    gateway,  # noqa: F811
+    walk,
+    server_first,
+):
+    """Every fix is accounted for by its key and its content, from receiver to store."""
+    gateway.receipting = server_first
+    terminal.on(config={"duty": True, "batch_s": 600}, faster=20)
+    gateway.wait_state(lambda state: state["online"], "online")
+    if server_first:
+        terminal.wait_delivered()
+    said = []
+    for number, off_ms in enumerate(WALKS[walk]):
+        if number == 3:
+            gateway.receipting = True  # The server's time comes between two of the satellites'.
+        said.append((NOW_S * 1000 + off_ms, LAT + 1000 * number))
+        terminal.feed(_epoch(*said[-1]))
+        time.sleep(0.4)  # Eight seconds of its clock: each of them is kept.
+    terminal.feed(nmea_lines.void(NOW_S + 90))
+    time.sleep(0.3)
+    terminal.push("duty")
+    gateway.receipting = True
+    wait_for(lambda: not terminal.ask("station.kind.duty"), "the end of duty")
+    terminal.wait_delivered()
+    assert terminal.ask("sorted(station.supervisor.crashed)") == []
+    fixes = [(fix, batch.clock) for batch in gateway.batches() for fix in batch.fixes]
+    assert [fix.lat_e6 for fix, _ in fixes] == [lat for _, lat in said]
+    for (fix, clock), (at_ms, _) in zip(fixes, said, strict=True):
+        if at_ms >= BUILT_S * 1000:
+            assert (fix.at_ms, clock) == (at_ms, quality.GNSS)
+        else:
+            # A receiver that lost count of the weeks is believed its place; we tell the time.
+            assert abs(fix.at_ms - NOW_S * 1000) < 120_000
+    epoch = terminal.ask("station.logbook.journal.epoch")
+    last = terminal.ask("station.logbook.journal.next_seq('track')") - 1
+    assert last == len(said)
+    keys = [key for key in sorted(gateway.stored) if key[1] == "track"]
+    assert {key[0] for key in keys} == {epoch}
+    seqs = [key[2] + place for key in keys for place in range(gateway._counts[key])]
+    assert seqs == list(range(1, last + 1))

@@ -10,6 +10,9 @@ from wire_protocol.fix import Fix
 MOVING_GAP_MS = 5_000
 STILL_GAP_MS = 60_000
 SOS_GAP_MS = 1_000
+# No batch is open so long (`batch_s`): times further apart are those of a clock that leaped, and a
+# batch of them may be more than the wire can say.
+SPAN_MS_MAX = 3_600_000
 # Somebody forgot to close it, or nobody comes: the battery must last for whoever does come.
 SOS_DENSE_MS = 900_000
 # A receiver that lies on a table says 5 to 30 cm/s; a slow walk is 60.
@@ -61,9 +64,12 @@ class Recorder:
         return True
 
     def must_seal(self, fix: Fix, quality: int) -> bool:
-        """Say whether this fix cannot join the batch: its clock is another, or it goes back."""
+        """Say whether this fix cannot join the batch: its clock is another, or it leaped."""
         batch = self._fixes
-        return bool(batch) and (quality != self._quality or fix.at_ms < batch[-1].at_ms)
+        return bool(batch) and (
+            quality != self._quality
+            or not batch[-1].at_ms <= fix.at_ms <= batch[0].at_ms + SPAN_MS_MAX
+        )
 
     def is_due(self, now_ms: int, live: bool) -> bool:
         """Say whether the batch is to be sealed now; `live`: watched, or an SOS is open."""

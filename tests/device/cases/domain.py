@@ -235,13 +235,15 @@ def case_recorder_seals_after_12_fixes_or_60_s_or_at_once_when_live():
     assert recorder.is_due(160_000, False)
 
 
-def case_recorder_ends_a_batch_where_the_clock_changes_or_goes_back():
+def case_recorder_ends_a_batch_where_the_clock_changes_goes_back_or_leaps():
     recorder = Recorder(12, 60)
     assert not recorder.must_seal(fix_at(9), quality.GNSS)
     recorder.offer(fix_at(9), quality.GNSS, 0, 0)
     assert not recorder.must_seal(fix_at(9), quality.GNSS)
     assert recorder.must_seal(fix_at(8), quality.GNSS)
     assert recorder.must_seal(fix_at(10), quality.SERVER)
+    assert not recorder.must_seal(fix_at(9 + 3_600), quality.GNSS)
+    assert recorder.must_seal(fix_at(9 + 3_601), quality.GNSS)
 
 
 # Back-off.
