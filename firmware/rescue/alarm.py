@@ -1,7 +1,8 @@
 """The SOS of the rescue agent: raised by the button, latched in NVS, sent until its receipt.
 
-No position and no other trigger than the button; everything that the wearer feels is the same. An
-SOS that the application had open stays open here, under its own numbers.
+No position and no other trigger than the button, held or pressed shortly three times (silent);
+everything that the wearer feels is the same. An SOS that the application had open stays open here,
+under its own numbers, and is taken back under them.
 """
 
 import asyncio
@@ -10,7 +11,8 @@ from boots import keep, number
 from device.late import forget
 
 HOLD_MS = 800
-STORED = 2  # In NVS: 1 latched, 2 receipted.
+LATCHED, STORED, SILENT = 1, 2, 4  # In NVS: one of the first two, and the last with a silent one.
+CLICKS, CLICK_MS = 3, 700  # As in the application.
 _U32 = 0xFFFFFFFF
 _STATES = ("open", "sent", "stored", "taken", "help")
 _OF_STATUS = {"taken": "taken", "help": "help"}
@@ -24,8 +26,9 @@ class Alarm:
         self._state = ""  # One of _STATES; empty: there is no SOS.
         self._epoch = self._first = self._last = self._presses = 0
         self._theirs = None  # What the application kept about an SOS of its own.
-        self._silent = agent.board.config.get("silent") is True
+        self._silent = self._always_silent = agent.board.config.get("silent") is True
         self._hold = None
+        self._clicks = []  # Uptimes of short presses.
         self._light = None
 
     @property
@@ -43,7 +46,8 @@ class Alarm:
         if latched:
             self._epoch, self._first = number("sos_epoch") & _U32, number("sos_first") & _U32
             self._state = "stored"
-            if latched != STORED or not self._first:
+            self._silent = self._always_silent or latched & SILENT > 0
+            if not latched & STORED or not self._first:
                 # Its record was in memory only: it is raised anew, rather twice than not at all.
                 self._press()
         row = self._agent.kept.load("sos")
@@ -51,6 +55,7 @@ class Alarm:
             self._theirs = row
             if not self._state:
                 self._state, self._first, self._last, self._epoch = row[0], row[1], row[3], row[4]
+                self._silent = self._always_silent or row[5] == "silent"
         self._agent.link.set_urgent(self.is_open)
 
     def on_saved(self, saw) -> None:
@@ -68,7 +73,7 @@ class Alarm:
         waits = self._agent.outbox.waits("event", self._epoch, self._last)
         if self._state in ("open", "sent") and self._last and not waits:
             if self._epoch == self._agent.outbox.epoch:
-                keep(("sos", STORED))
+                self._latch(STORED)
             self._set("stored")
 
     def on_status(self, status: dict) -> None:
@@ -83,20 +88,31 @@ class Alarm:
         """Take the buttons; lives as long as the agent."""
         while True:
             name, action = await self._agent.board.next_input()
+            down = action == "press"
             if name == "sos":
-                if self._hold:
-                    self._hold.cancel()
-                    self._hold = None
-                if action == "press":
+                was_short = self._drop_hold()
+                if down:
                     self._hold = asyncio.create_task(self._press_after_hold())
-            elif name == "ok" and action == "press" and self._hold and self._state:
+                elif was_short:
+                    self._click(self._agent.board.uptime_ms())
+            elif name == "ok" and down and self._state and self._drop_hold():
                 # Both together: the wearer takes the SOS back. A record, never an erasure.
-                self._hold.cancel()
-                self._hold = None
-                own = self._epoch == self._agent.outbox.epoch
-                fields = {"incident": self._first if own else 0}
-                self._agent.outbox.seal("event", "sos_cancel", fields, sos=True)
+                self._agent.outbox.seal("event", "sos_cancel", {"incident": self._first}, sos=True)
                 self._clear()
+
+    def _drop_hold(self) -> bool:
+        """Forget that the SOS button is held; False if it was not, or long enough already."""
+        hold, self._hold = self._hold, None
+        if hold is not None:
+            hold.cancel()
+        return hold is not None
+
+    def _click(self, now: int) -> None:
+        self._clicks = [at for at in self._clicks if now - at < CLICK_MS * CLICKS]
+        self._clicks.append(now)
+        if len(self._clicks) >= CLICKS:
+            self._clicks = []
+            self._press(silent=True)
 
     def show(self) -> None:
         """Show what this device is, on screen and light."""
@@ -116,9 +132,14 @@ class Alarm:
         self._hold = None
         self._press()
 
-    def _press(self) -> None:
+    def _latch(self, value: int) -> None:
+        keep(("sos", value | (SILENT if self._silent else 0)))
+
+    def _press(self, silent: bool = False) -> None:
         outbox = self._agent.outbox
-        keep(("sos", 1))  # Before the first send: a battery pulled now raises it again.
+        if not self._state:
+            self._silent = self._always_silent or silent
+        self._latch(LATCHED)  # Before the first send: a battery pulled now raises it again.
         self._presses += 1
         again = self._presses > 1 and self._epoch == outbox.epoch
         fields = {
@@ -145,6 +166,7 @@ class Alarm:
     def _clear(self) -> None:
         self._state = ""
         self._presses = self._first = self._last = 0
+        self._silent = self._always_silent
         keep(("sos", None))
         if self._theirs:
             # What the application kept: it must not find open what was closed here.

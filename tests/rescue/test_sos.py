@@ -47,6 +47,59 @@ def test_an_sos_opens_a_case_and_the_wearer_sees_that_it_is_stored(rescued: Benc
         20,
         f"the cancel, so far {kinds}",
     )
+    found = {e.kind: e for e in stores.events(rescued.installation) if "sos" in e.kind}
+    assert found["sos_cancel"].body["incident"] == found["sos"].body["incident"]
+
+
+def test_an_sos_of_the_application_is_taken_back_under_its_own_number(bench: Bench, application):
+    bench.installation.start_gateway().wait_until_connected()
+    control = bench.make(application)
+    bench.start()
+    control.wait(_screen("off duty online"), 30)
+    control.push("duty")
+    control.push("sos", hold_s=1)
+    control.wait(_screen("SOS STORED"), 30)
+    bench.cut_power()
+    whole = bench.read("app_a")[:BLOCK_BYTES]
+    bench.spoil("app_a", b"\xff" * BLOCK_BYTES)
+    bench.start()
+    control.wait(_screen("online"), 30)
+    control.wait(_screen("SOS STORED"), 30)
+    control.press("sos")
+    control.push("ok")
+    control.release("sos")
+    control.wait(_screen("only SOS works"), 20)
+    wait_for(lambda: stores.cases(bench.installation)[0].cancelled_ms, 30, "the case is cancelled")
+    found = {e.kind: e for e in stores.events(bench.installation) if "sos" in e.kind}
+    assert found["sos_cancel"].body["incident"] == found["sos"].seq > 1
+    # The application does not find it open again.
+    bench.cut_power()
+    bench.spoil("app_a", whole)
+    bench.start()
+    shown = control.wait(_screen("ON DUTY online"), 30)
+    assert shown["sos"] is None
+    assert [case.presses for case in stores.cases(bench.installation)] == [1]
+
+
+def test_three_short_presses_raise_it_without_light_or_tone(rescued: Bench):
+    rescued.installation.start_gateway().wait_until_connected()
+    rescued.start()
+    rescued.control.wait(_screen("online"), 30)
+    for _ in range(3):
+        rescued.control.push("sos", hold_s=0.1)
+    wait_for(lambda: stores.cases(rescued.installation), 30, "a case")
+    [event] = [e for e in stores.events(rescued.installation) if e.kind == "sos"]
+    assert event.body["trigger"] == "silent"
+    for _ in range(2):
+        shown = rescued.control.wait(lambda now: now["vibrate"] or now["light"] == [], 20)
+        assert (shown["light"], shown["tone"]) == ([], [])
+        assert not any(line.startswith("SOS") for line in shown["screen"])
+        # A battery pulled does not make it loud.
+        wait_for(lambda: rescued.state().get("sos"), 30, "the SOS in its state")
+        rescued.cut_power()
+        rescued.start()
+        rescued.control.wait(_screen("online"), 30)
+    assert stores.cases(rescued.installation)[0].presses == 1
 
 
 def test_a_short_touch_raises_nothing(rescued: Bench):
