@@ -27,9 +27,28 @@ for command in (
 
 
 def main() -> None:
-    """Run the command line; an error that we know is one line and exit code 1."""
+    """Run the command line; an error that we know is one line and exit code 1, or 2 for usage."""
+    sys.exit(_run())
+
+
+def _run() -> int:
     try:
-        xunhu()
+        code = xunhu.main(prog_name="xunhu", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        hint = f" ({context.command_path} --help)" if context else ""
+        click.echo(f"xunhu: {_one_line(error.format_message())}{hint}", err=True)
+        return error.exit_code
+    except click.Abort:
+        return 1
     except _KNOWN as error:
-        click.echo(f"xunhu: {error}", err=True)
-        sys.exit(1)
+        click.echo(f"xunhu: {_one_line(str(error))}", err=True)
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -6,6 +6,8 @@ import click
 
 from provisioning.control import Control
 from provisioning.virtual import device_folder
+from wire_protocol import sensors
+from xunhu.errors import XunhuError
 from xunhu.home import Home
 
 # Longer than any hold time that a terminal can be set to.
@@ -32,7 +34,12 @@ def press(button: str, device: str, hold_s: float) -> None:
 @click.argument("value", type=int)
 def set_sensor(device: str, sensor: str, value: int) -> None:
     """Set what a SENSOR of a virtual DEVICE measures. 设置虚拟传感器的数值."""
-    _control(device).set_sensor(sensor, value)
+    control = _control(device)
+    wired = control.show()["sensors"]
+    if sensor not in wired:
+        raise XunhuError(f"{device} has no sensor {sensor!r}; it has {', '.join(wired) or 'none'}")
+    sensors.check_value(sensors.code(sensor), value)
+    control.set_sensor(sensor, value)
     click.echo(f"{device}: {sensor} = {value}")
 
 
