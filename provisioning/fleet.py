@@ -1,11 +1,13 @@
 """Runs virtual devices: one MicroPython process each, one thread for all of them.
 
-A device that resets itself is started again with its flash as it is; one that switched itself off
-or whose battery was pulled stays off. `python -m provisioning.fleet HOME` runs every device of a
-home until it is told to stop.
+A device that resets itself is started again with its flash as it is, and so is one whose watchdog
+was not fed: that sits here, where a device that hangs cannot keep it from biting. One that
+switched itself off or whose battery was pulled stays off. `python -m provisioning.fleet HOME` runs
+every device of a home until it is told to stop.
 """
 
 import argparse
+import fcntl
 import logging
 import os
 import resource
@@ -32,6 +34,10 @@ STOP_WAIT_S = 10.0
 # A device that resets at once, again and again, must not take the machine with it.
 _RESTART_DELAY_S = 1.0
 _HEALTHY_AFTER_S = 5.0
+# How often it is looked which watchdogs were fed. All devices say so in one pipe: a fleet of
+# thousands feeds some thousand times a second, and must not wake this thread for each.
+_LOOK_S = 1.0
+_PIPE_BYTES = 1 << 20
 _LAUNCHER = FIRMWARE / "boards" / "virtual" / "rom" / "launcher.py"
 
 
@@ -56,8 +62,11 @@ class _Device:
 
     folder: Path
     process: "subprocess.Popen[bytes]"
+    start: bytes  # As which it feeds its watchdog.
     started_s: float
     watch: int = -1  # A pidfd, readable when the process has ended.
+    bites_s: float | None = None  # When its watchdog bites; None: it was never started.
+    bitten: bool = False
 
 
 class VirtualFleet:
@@ -85,6 +94,13 @@ class VirtualFleet:
         self._wake_out, self._wake_in = os.pipe()
         os.set_blocking(self._wake_out, False)
         self._selector.register(self._wake_out, selectors.EVENT_READ, None)
+        self._fed_out, self._fed_in = os.pipe()
+        for end in (self._fed_out, self._fed_in):
+            os.set_blocking(end, False)
+        _allow_feeding(self._fed_in)
+        self._fed_rest = b""
+        self._starts = 0
+        self._watched: dict[bytes, _Device] = {}
         self._stopping = False
         _allow_files()
         self._thread = threading.Thread(target=self._watch, name="virtual-fleet", daemon=True)
@@ -153,27 +169,33 @@ class VirtualFleet:
                 device.process.wait()
             os.close(device.watch)
         self._selector.close()
-        os.close(self._wake_in)
-        os.close(self._wake_out)
+        for end in (self._wake_in, self._wake_out, self._fed_in, self._fed_out):
+            os.close(end)
 
     def _spawn(self, folder: Path) -> None:
         if self._stopping:
             raise ProvisioningError("this fleet was stopped")
+        # A number of its own for each start: what the one before still said must not count.
+        self._starts += 1
+        start = str(self._starts)
         try:
             with (folder / "console.log").open("ab") as console:
                 process = subprocess.Popen(  # noqa: S603 - our own command
-                    [*self._command, str(folder)],
+                    [*self._command, str(folder), f"{self._fed_in}:{start}"],
                     stdin=subprocess.DEVNULL,
                     stdout=console,
                     stderr=subprocess.STDOUT,
                     env=self._environment,
                     cwd=folder,
                     start_new_session=True,
+                    pass_fds=(self._fed_in,),
                 )
         except OSError as error:
             raise ProvisioningError(f"{folder.name} cannot be started: {error}") from error
-        device = _Device(folder, process, time.monotonic(), os.pidfd_open(process.pid))
-        self._devices[folder.name] = device
+        device = _Device(
+            folder, process, start.encode(), time.monotonic(), os.pidfd_open(process.pid)
+        )
+        self._devices[folder.name] = self._watched[device.start] = device
         self._selector.register(device.watch, selectors.EVENT_READ, device)
         # The thread may be asleep over an older set.
         os.write(self._wake_in, b"x")
@@ -181,13 +203,17 @@ class VirtualFleet:
     def _forget(self, device: _Device) -> None:
         self._selector.unregister(device.watch)
         os.close(device.watch)
+        del self._watched[device.start]
 
     def _watch(self) -> None:
-        """Start again what reset itself; lives until `stop`."""
+        """Start again what reset itself or hangs; lives until `stop`."""
+        look_s = 0.0
         while True:
             with self._lock:
-                soonest_s = min((due_s for due_s, _ in self._due.values()), default=None)
-            wait_s = None if soonest_s is None else max(0.0, soonest_s - time.monotonic())
+                dues_s = [due_s for due_s, _ in self._due.values()]
+                if self._devices:
+                    dues_s.append(look_s)
+            wait_s = max(0.0, min(dues_s) - time.monotonic()) if dues_s else None
             events = self._selector.select(wait_s)
             with self._lock:
                 if self._stopping:
@@ -199,6 +225,33 @@ class VirtualFleet:
                     elif self._devices.get(device.folder.name) is device:
                         self._ended(device)
                 self._start_due()
+                if time.monotonic() >= look_s:
+                    self._look_at_watchdogs()
+                    look_s = time.monotonic() + _LOOK_S
+
+    def _look_at_watchdogs(self) -> None:
+        now_s = time.monotonic()
+        for line in self._read_fed():
+            start, _, timeout_ms = line.partition(b" ")
+            if start in self._watched:
+                self._watched[start].bites_s = now_s + int(timeout_ms) / 1000
+        for device in self._watched.values():
+            if device.bites_s is not None and now_s >= device.bites_s and not device.bitten:
+                logger.warning("%s did not feed its watchdog", device.folder.name)
+                device.bitten = True
+                (device.folder / "reset.txt").write_text("watchdog")
+                device.process.kill()
+
+    def _read_fed(self) -> list[bytes]:
+        """Return the lines that were written since it was asked last."""
+        said = self._fed_rest
+        try:
+            while piece := os.read(self._fed_out, _PIPE_BYTES):
+                said += piece
+        except BlockingIOError:
+            pass
+        *lines, self._fed_rest = said.split(b"\n")
+        return lines
 
     def _ended(self, device: _Device) -> None:
         self._forget(device)
@@ -208,7 +261,7 @@ class VirtualFleet:
         if code in (EXIT_OFF, EXIT_NO_BOOT):
             logger.info("%s is off (exit code %d)", name, code)
             return
-        if code != EXIT_RESET:
+        if code != EXIT_RESET and not device.bitten:
             logger.warning("%s crashed with %d; see its console.log", name, code)
             # What the chip's own panic handler would leave behind.
             (device.folder / "reset.txt").write_text("panic")
@@ -231,6 +284,14 @@ def _allow_files() -> None:
     """Take all open files that the system grants: each device is watched through one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _allow_feeding(pipe: int) -> None:
+    """Make room for what a large fleet writes between two looks, if the system grants it."""
+    try:
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    except OSError as error:
+        logger.info("a pipe of the usual size only: %s", error)
 
 
 def main() -> int:

@@ -99,3 +99,12 @@ def test_a_release_one_of_whose_tasks_always_raises_ends_in_rescue(
     assert bench.console().count(f"{part[0]} crashed:") == 15
     assert [case.presses for case in stores.cases(bench.installation)] == [1]
     bench.wait_for_report(f"crash of {part[0]}")
+
+
+def test_an_application_whose_loop_blocks_is_reset_and_in_the_end_rescued(bench: Bench):
+    bench.installation.start_gateway().wait_until_connected()
+    bench.make(build_application("virtual", start=BROKEN.with_name("blocking_start.py")))
+    bench.start()
+    state = bench.wait_for_state(lambda now: "rescue_boots" in now["faults"], "rescue")
+    assert state["reset"] == "watchdog"
+    assert _number(bench, "boots") == 3

@@ -6,7 +6,6 @@ through its control socket (`board.control`).
 
 import asyncio
 import sys
-import time
 
 import flash
 import machine
@@ -68,11 +67,15 @@ class Board(Identity):
     # What is put into the device.
 
     async def next_input(self) -> tuple:
-        """Wait for a button; returns (name, action)."""
-        while not self._inputs:
+        """Wait for a button, or for `poke`; returns (name, action), both empty after a poke."""
+        if not self._inputs:
             self._input_came.clear()
             await self._input_came.wait()
-        return self._inputs.pop(0)
+        return self._inputs.pop(0) if self._inputs else ("", "")
+
+    def poke(self) -> None:
+        """Let whoever waits for a button have a turn."""
+        self._input_came.set()
 
     def put_input(self, name: str, action: str) -> None:
         """A finger moves; raises ValueError when the application takes none of it."""
@@ -166,9 +169,9 @@ class Board(Identity):
         """The application works: starts that failed are forgotten."""
         flash.well()
 
-    def watchdog(self, timeout_ms: int) -> "Watchdog":
+    def watchdog(self, timeout_ms: int) -> machine.WDT:
         """Start the watchdog; without `feed()` for so long the device resets."""
-        return Watchdog(timeout_ms)
+        return machine.WDT(timeout=timeout_ms)
 
     def _open_receiver(self) -> object:
         wired = rig.settings.get("receiver")
@@ -177,23 +180,3 @@ class Board(Identity):
         from board.receiver import Receiver
 
         return Receiver(wired)
-
-
-class Watchdog:
-    """Bites when it is not fed. A loop that never yields escapes it, unlike on the chip."""
-
-    def __init__(self, timeout_ms: int) -> None:
-        self._timeout_ms = timeout_ms
-        self.feed()
-        self._task = asyncio.create_task(self._watch())
-
-    def feed(self) -> None:
-        """Put off the reset by the whole timeout."""
-        self._fed = time.ticks_ms()
-
-    async def _watch(self) -> None:
-        while True:
-            left_ms = self._timeout_ms - time.ticks_diff(time.ticks_ms(), self._fed)
-            if left_ms <= 0:
-                rig.reset("watchdog")
-            await asyncio.sleep_ms(left_ms)

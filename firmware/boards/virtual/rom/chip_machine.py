@@ -17,13 +17,12 @@ def reset_cause() -> int:
 
 
 class WDT:
-    """The watchdog that boot code starts; the one that bites here is the board's own.
-
-    Nothing on a host can end a loop that never yields.
-    """
+    """The watchdog; it sits outside of this process, in what runs it, and bites a blocked loop."""
 
     def __init__(self, timeout: int = 5000) -> None:
         self.timeout = timeout
+        self.feed()
 
     def feed(self) -> None:
         """Put off the reset by the whole timeout."""
+        rig.feed(self.timeout)

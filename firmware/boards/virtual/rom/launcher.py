@@ -1,11 +1,11 @@
 """Plays what surrounds a flash image: the chip's ROM and MicroPython's own boot code.
 
-    micropython launcher.py FOLDER
+    micropython launcher.py FOLDER [WATCHDOG]
 
-FOLDER holds `flash.bin`, a whole 4 MB image, and `rig.json`, what is wired to the chip. The
-launcher offers modules under the chip's names (`esp32`, `machine`, `socket`) and one of its own
-(`rig`), mounts the image's partition `vfs` in place of the host's file system, and runs boot.py
-and main.py from it. From then on every module comes from the image.
+FOLDER holds `flash.bin`, a whole 4 MB image, and `rig.json`, what is wired to the chip; WATCHDOG
+is as `rig.attach` has it. The launcher offers modules under the chip's names (`esp32`, `machine`,
+`socket`) and one of its own (`rig`), mounts the image's partition `vfs` in place of the host's
+file system, and runs boot.py and main.py from it. From then on every module comes from the image.
 
 Exit codes: 0 switched off, 3 reset (start it again), 4 the image does not boot.
 """
@@ -22,10 +22,10 @@ import vfs
 _EXIT_NO_BOOT = 4
 
 
-def _attach(folder: str) -> None:
+def _attach(folder: str, watchdog: str = "") -> None:
     """Connect the folder to the chip and put its flash in place of the host's files."""
     host = vfs.VfsPosix(folder)
-    rig.attach(host)
+    rig.attach(host, watchdog)
     esp32.attach(host.open("flash.bin", "r+b"))
     sys.modules["machine"] = chip_machine
     sys.modules["socket"] = radio
@@ -45,8 +45,8 @@ def _run(name: str) -> None:
 
 
 try:
-    _attach(sys.argv[1])
-except (OSError, IndexError, ValueError, KeyError) as error:
+    _attach(*sys.argv[1:])
+except (OSError, TypeError, ValueError, KeyError) as error:
     print("launcher: this image does not boot:", repr(error))
     sys.exit(_EXIT_NO_BOOT)
 gc.collect()

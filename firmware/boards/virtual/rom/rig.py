@@ -12,12 +12,23 @@ EXIT_RESET = 3
 settings = {}  # rig.json: the receiver, the sensors' first values, the battery.
 reset_reason = "power"  # power | software | watchdog: why this run began.
 _host = None
+_watchdog = None  # (where to say that it was fed, who says so)
 
 
-def attach(host) -> None:
-    """Take the folder of this device, a VfsPosix; called once by the launcher."""
-    global _host, settings, reset_reason  # noqa: PLW0603 - one rig a process
+def attach(host, watchdog: str) -> None:
+    """Take the folder of this device, a VfsPosix; called once by the launcher.
+
+    Args:
+        host: The folder.
+        watchdog: `DESCRIPTOR:NAME`; empty: there is none. "NAME MS" is a line that is due to be
+            written again within so many ms; else whoever reads it ends this process and leaves
+            `watchdog` as the reason.
+    """
+    global _host, settings, reset_reason, _watchdog  # noqa: PLW0603 - one rig a process
     _host = host
+    if watchdog:
+        descriptor, name = watchdog.split(":")
+        _watchdog = open(int(descriptor), "wb", 0), name  # noqa: SIM115 - as long as we run
     with host.open("rig.json", "r") as file:
         settings = json.load(file)
     _forget("control.port")  # The last run's; this one opens its own.
@@ -59,6 +70,15 @@ def witness(*words) -> None:
         with _host.open("witness.jsonl", "a") as file:
             json.dump([time.time_ns() // 1_000_000] + list(words), file)
             file.write("\n")
+
+
+def feed(timeout_ms: int) -> None:
+    """Put off the watchdog's bite."""
+    if _watchdog:
+        try:
+            _watchdog[0].write(b"%s %d\n" % (_watchdog[1].encode(), timeout_ms))
+        except OSError:
+            pass  # Nobody reads it any more.
 
 
 def reset(reason: str) -> None:
