@@ -62,7 +62,7 @@ class Agent:
         self._told_ms = None
         self.supervisor.add("link", self.link.run, 300)
         self.supervisor.add("tick", self._tick, 30)
-        self.supervisor.add("buttons", self.alarm.listen, None)
+        self.supervisor.add("buttons", self.alarm.listen, 60)
         self.supervisor.add("work", self._work, None)
 
     def run(self) -> None:
@@ -145,6 +145,7 @@ class Agent:
         while True:
             beat()
             self.link.poke()
+            self.board.poke()
             if self.link.up.is_set():
                 self.outbox.send_due()
                 self._tell_state()

@@ -84,9 +84,10 @@ class Alarm:
             else:
                 self._set(_OF_STATUS[status["status"]])
 
-    async def listen(self, _beat) -> None:
+    async def listen(self, beat) -> None:
         """Take the buttons; lives as long as the agent."""
         while True:
+            beat()
             name, action = await self._agent.board.next_input()
             down = action == "press"
             if name == "sos":

@@ -53,6 +53,10 @@ def test_a_bouncing_contact_is_one_press(seen):
     assert seen("bounce", 2)[0] == OK
 
 
+def test_a_poke_gives_whoever_waits_a_turn(seen):
+    assert seen("poke", 1)[0] == [["", ""]]
+
+
 def test_a_spark_is_no_press(seen):
     assert seen("spark", 2)[0] == OK
 

@@ -791,3 +791,17 @@ def test_a_connection_that_lives_long_is_well_and_the_watchdog_is_fed(terminal, 
     # (Its seconds are too short for the tick, which counts ours.)
     assert "link" not in terminal.ask("station.supervisor.late()")
     assert terminal.ask("station.link.connection") == 1
+
+
+def test_buttons_or_an_sos_that_hang_are_noticed(terminal, gateway):
+    terminal.on(faster=20)
+    gateway.wait_state(lambda state: state["online"], "online")
+    time.sleep(5)  # 100 s of its clock: nobody touches a button, and both are well.
+    assert terminal.ask("station.supervisor.late()") == []
+    # What never comes, in the place of what they wait for.
+    hang = "lambda: board.receiver.readinto(bytearray(1))"
+    terminal.ask(f"setattr(board, 'next_input', {hang})")
+    terminal.ask(f"setattr(station.kind._held, 'wait', {hang})")
+    wait_for(
+        lambda: terminal.ask("sorted(station.supervisor.late())") == ["buttons", "sos"], "both"
+    )

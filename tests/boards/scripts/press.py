@@ -89,12 +89,18 @@ def noise():
     wired[OK].set(0)
 
 
+def poke():
+    """A turn without a button in between, and one while a press waits."""
+    buttons.poke()
+
+
 def stuck():
     wired[STUCK].set(1)
     click()
 
 
 async def main(what, count):
+    global buttons  # noqa: PLW0603 - what is pressed may poke them
     buttons = Buttons({"sos": SOS, "ok": OK, "stuck": STUCK})
     globals()[what]()
     seen = []

@@ -111,10 +111,13 @@ class Board:
         return -60
 
     async def next_input(self):
-        while not self._inputs:
+        if not self._inputs:
             self._came.clear()
             await self._came.wait()
-        return self._inputs.pop(0)
+        return self._inputs.pop(0) if self._inputs else ("", "")
+
+    def poke(self):
+        self._came.set()
 
     def light(self, pattern):
         self._show("light", pattern)

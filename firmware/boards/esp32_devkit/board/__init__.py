@@ -89,8 +89,12 @@ class Board(Identity):
             )
 
     async def next_input(self) -> tuple:
-        """Wait for a button; returns (name, action)."""
+        """Wait for a button, or for `poke`; returns (name, action), both empty after a poke."""
         return await self._buttons.next()
+
+    def poke(self) -> None:
+        """Let whoever waits for a button have a turn."""
+        self._buttons.poke()
 
     def sensor_read(self, name: str) -> int | None:
         """The value of a sensor in the unit of the wire, or None if there is none of that name."""

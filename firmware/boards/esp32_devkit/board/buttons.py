@@ -29,12 +29,19 @@ class Buttons:
         self._moved = asyncio.ThreadSafeFlag()
         self._notes = []
         self._waiting = []
+        self._poked = False
         for _, pin in self._pins:
             pin.irq(self._note, Pin.IRQ_FALLING | Pin.IRQ_RISING)
 
     async def next(self) -> tuple:
-        """Wait for a button to move; a release comes no sooner behind its press than it was."""
+        """Wait for a button to move, or for `poke`: then both are empty.
+
+        A release comes no sooner behind its press than it was.
+        """
         while not self._waiting:
+            if self._poked:
+                self._poked = False
+                return "", ""
             await self._moved.wait()
             await self._settle()
         place, level, at = self._waiting.pop(0)
@@ -46,6 +53,11 @@ class Buttons:
             if early_ms > 0:
                 await asyncio.sleep_ms(early_ms)
         return self._pins[place][0], "release" if level else "press"
+
+    def poke(self) -> None:
+        """Let whoever waits have a turn."""
+        self._poked = True
+        self._moved.set()
 
     # Runs between any two steps of Python code, also while the loop waits for one of them.
     def _note(self, _pin) -> None:
