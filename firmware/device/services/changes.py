@@ -108,8 +108,10 @@ def answer(station) -> None:
     if seq is None:
         result[0] = seq = next_seq
         station.kept.save(_FILE, [settled, trial, result])
-    # Without room for it the next start tries again.
-    if next_seq != seq or station.logbook.result(command, status, reason):
+    # Without room for it the next start tries again. And the ledger first: it has this command as
+    # one that waits, which the next start would answer.
+    done = next_seq != seq or station.logbook.result(command, status, reason)
+    if done and station.orders.keep({}):
         station.kept.save(_FILE, [settled, trial, None])
 
 

@@ -30,6 +30,9 @@ class Orders:
         # `changes` answers, because it restarts the device on purpose, is its own.
         _, trial, answer = kept.load("changes") or ({}, (), ())
         own = [trial[0] if trial else None, answer[1] if answer else None]
+        if answer and answer[0] == logbook.journal.next_seq("result"):
+            # Before any other result takes the seq that was kept for it.
+            logbook.result(*answer[1:])
         for command in rows:
             if command in own:
                 continue
@@ -49,12 +52,12 @@ class Orders:
         """Write a new command down; False if the flash refuses: then it may not be run."""
         self._ledger = (self._ledger + binascii.unhexlify(command))[-LEDGER_MAX * _ID_BYTES :]
         self.waiting[command] = self._clock.uptime_ms() + left_s * 1000
-        return self._keep({})
+        return self.keep({})
 
     def finish(self, command: str, status: str, reason: str = "", data=None) -> None:
         """Answer a command that waited."""
         if self.waiting.pop(command, None) is not None:
-            self._keep({command: self._logbook.journal.next_seq("result")})
+            self.keep({command: self._logbook.journal.next_seq("result")})
             self._logbook.result(command, status, reason, data)
 
     def expire(self) -> list:
@@ -65,7 +68,8 @@ class Orders:
             self.finish(command, "expired", "time to live")
         return late
 
-    def _keep(self, rows: dict) -> bool:
+    def keep(self, rows: dict) -> bool:
+        """Write down what came and what waits, beside `rows`; False if the flash refuses."""
         for command in self.waiting:
             rows[command] = 0
         return self._kept.save("orders", (binascii.hexlify(self._ledger).decode(), rows))
