@@ -56,9 +56,14 @@ def _bytecode() -> dict[str, bytes]:
     return application._compile(sources)
 
 
+# Three times what lives at once. In a large heap MicroPython looks longer for a free place than
+# the device's code runs.
+_HEAP = "heapsize=3M"
+
+
 def command(program: str, image: Path, script: str, *arguments: str) -> list[str]:
     """Return how a script of the simulator is run on an image."""
-    return [program, "-X", "heapsize=24M", str(SIMULATOR / script), str(image), *arguments]
+    return [program, "-X", _HEAP, str(SIMULATOR / script), str(image), *arguments]
 
 
 def environment(image: Path) -> dict[str, str]:

@@ -54,6 +54,9 @@ SCENES = {
     "cancel": (_in_sos, ("cancel", "wait", "sos", "walk")),
     "orders": (_on_duty, ("online", "command", "command", "ok", "commands_again", "command", "ok",
                           "wait", "wait")),
+    "configure": (_on_duty, ("online", "configure", "start_again", "reboot", "start_again")),
+    "rolled_back": (_on_duty, ("online", "configure", "offline", "start_again", "outage", "online",
+                               "start_again")),
     "receipts": (_much_held, ("online", "wait", "wait", "walk", "wait", "reports", "wait")),
     "full": ("full", ("long_walk", "sos", "reports", "walk")),
     "dropped_named": ("full", ("online", "wait", "wait", "wait", "wait", "reports", "wait")),
@@ -104,7 +107,7 @@ def main():
             print(session and session.log)
             raise
         session.device.off()
-        cuts += session.device.cuts - 1
+        cuts += session.device.torn
         gc.collect()
     print(json.dumps({"scene": name, "cuts": cuts, "operations": operations}))
 

@@ -21,7 +21,7 @@ class Gateway:
         stored: (epoch, stream, seq) -> (sealed bytes, count).
         sealed: (epoch, stream, seq) -> count, as the device's board was told.
         named: [epoch, stream, first, count] of the records `dropped`.
-        heard: Messages with a record that came, again and again ones too.
+        again: Messages with a record that was stored already.
         down: [(topic, payload)], not yet delivered.
         incidents: (epoch, incident, press) of each SOS record, in the order in which they came.
         commands: id -> {"message", "statuses": [(seq, status)], "done"}.
@@ -33,7 +33,7 @@ class Gateway:
         self.stored = {}
         self.sealed = {}
         self.named = []
-        self.heard = 0
+        self.again = 0
         self.state = None
         self.states = 0
         self.down = []
@@ -64,7 +64,6 @@ class Gateway:
             self.state = json.loads(payload)
             self.states += 1
             return
-        self.heard += 1
         if kind in _STREAMS:
             low, sealed = frames.open_envelope(payload)
             header = frames.header(sealed)
@@ -78,6 +77,7 @@ class Gateway:
         key = epoch, kind, seq
         before = self.stored.get(key)
         assert before is None or before[0] == sealed, (key, before, sealed)
+        self.again += before is not None
         if before is None:
             # A range may name what was stored long ago, its receipt forgotten in a power cut. What
             # comes after the range that names it was not dropped.
@@ -97,6 +97,19 @@ class Gateway:
         for row in self.commands.values():
             if not row["done"]:
                 self.command(row["message"])
+
+    def configured(self):
+        """Return (state_s, batch_s) of the last `configure` that is done, None without one."""
+        done = [
+            (seq, row["message"]["body"]["settings"])
+            for row in self.commands.values()
+            for seq, status in row["statuses"]
+            if row["message"]["kind"] == "configure" and status == "done"
+        ]
+        if not done:
+            return None
+        settings = max(done, key=lambda row: row[0])[1]
+        return settings["state_s"], settings["batch_s"]
 
     def missing(self):
         """Return the keys that were sealed, are not stored, and not named as dropped."""

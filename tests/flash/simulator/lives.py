@@ -39,7 +39,7 @@ def main():
                 print("\n".join(session.log))
             raise
         session.device.off()
-        cuts += session.device.cuts - 1
+        cuts += session.device.torn
         operations += session.device.operations
         lives += 1
         dropped += sum([row[3] for row in session.gateway.named])

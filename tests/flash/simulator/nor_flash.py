@@ -16,6 +16,7 @@ SECTOR_BYTES = 4096
 # interrupted erase leaves bits that read differently each time, until the sector is erased again.
 CUTS = ("before", "one", "half", "all but one", "scattered", "unsure", "after")
 _EIO = 5
+_BLANK = b"\xff" * SECTOR_BYTES
 
 
 class PowerCut(BaseException):
@@ -26,11 +27,55 @@ class RuleBroken(BaseException):
     """The code under test asked for what this flash cannot do, or may never be asked."""
 
 
+class Cells:
+    """What a flash holds, over all power cycles: sectors, each copied when it is written to first.
+
+    Attributes:
+        sectors: Bytes of each; those that are blank, or as in a copy, are shared.
+        noisy: Numbers of the sectors with unsure bits.
+    """
+
+    def __init__(self, sectors):
+        """Begin with so many blank ones."""
+        self.sectors = [_BLANK] * sectors
+        self.noisy = set()
+        self._own = set()
+
+    def copy(self):
+        """Return other cells that hold the same."""
+        other = Cells(0)
+        other.sectors, other.noisy = list(self.sectors), set(self.noisy)
+        self._own = set()
+        return other
+
+    def put(self, number, content):
+        """Let whole sectors hold this, whatever they held; the last one's rest is blank."""
+        for at in range(0, len(content), SECTOR_BYTES):
+            sector = content[at : at + SECTOR_BYTES]
+            sector += _BLANK[len(sector) :]
+            self.sectors[number] = _BLANK if sector == _BLANK else sector
+            self._own.discard(number)
+            number += 1
+
+    def to_write(self, number):
+        """Return a sector that may be written to."""
+        if number not in self._own:
+            self.sectors[number] = bytearray(self.sectors[number])
+            self._own.add(number)
+        return self.sectors[number]
+
+    def erase(self, number):
+        """Make a sector blank."""
+        self.sectors[number] = _BLANK
+        self._own.discard(number)
+        self.noisy.discard(number)
+
+
 class NorFlash:
     """One power cycle of a flash.
 
     Attributes:
-        data: What it holds; the next power cycle's flash is made of the same.
+        data: Its cells; the next power cycle's flash is made of the same.
         operations: Programs and erases begun in this power cycle.
         erases: Sector -> erases in this power cycle.
         dead: True once the power is gone.
@@ -40,18 +85,16 @@ class NorFlash:
         bad: Sectors on which programs and erases fail with EIO.
     """
 
-    def __init__(self, data, chance, cut=None, noisy=None):
+    def __init__(self, data, chance, cut=None):
         """Power on.
 
         Args:
-            data: A bytearray, whole sectors.
+            data: Cells.
             chance: `below(n)` and `bits(n)`: where scattered bits come from.
             cut: (operation, one of CUTS), operation counted from 1; None: no cut.
-            noisy: Sectors whose bits are unsure, a set; it lives as long as `data`.
         """
         self.data = data
-        self._view = memoryview(data)
-        self.noisy = set() if noisy is None else noisy
+        self._sectors = data.sectors
         self.operations = 0
         self.erases = {}
         self.dead = self.buried = False
@@ -61,39 +104,40 @@ class NorFlash:
         self._cut_at, self._how = cut or (0, "")
 
     def read(self, at, buffer):
-        """Fill a buffer."""
+        """Fill a buffer from within a sector."""
+        number, at = at // SECTOR_BYTES, at % SECTOR_BYTES
         size = len(buffer)
-        buffer[:] = self._view[at : at + size]
-        if self.dead or self.refuses or self.noisy:
-            self._check("read", at)
-            if at // SECTOR_BYTES in self.noisy:
+        buffer[:] = memoryview(self._sectors[number])[at : at + size]
+        if self.dead or self.refuses or self.data.noisy:
+            self._check("read", number)
+            if number in self.data.noisy:
                 value = int.from_bytes(buffer, "little") | self._chance.bits(size * 8)
                 buffer[:] = value.to_bytes(size, "little")
 
     def program(self, at, content):
-        """Let bits fall."""
-        self._check("program", at)
+        """Let bits fall within a sector."""
+        number, at = at // SECTOR_BYTES, at % SECTOR_BYTES
+        self._check("program", number)
         size = len(content)
-        old = int.from_bytes(self._view[at : at + size], "little")
+        cells = self.data.to_write(number)
+        old = int.from_bytes(cells[at : at + size], "little")
         new = int.from_bytes(content, "little")
-        if old | new != old and at // SECTOR_BYTES not in self.noisy:
-            raise RuleBroken(f"a bit was to rise at {at:#x}")
+        if old | new != old and number not in self.data.noisy:
+            raise RuleBroken(f"a bit was to rise at {at:#x} of sector {number}")
         new &= old
         if self._is_cut():
             new = self._torn_program(old, new, size)
-        self.data[at : at + size] = new.to_bytes(size, "little")
+        cells[at : at + size] = new.to_bytes(size, "little")
         self._after()
 
-    def erase(self, sector):
+    def erase(self, number):
         """Set every bit of a sector."""
-        at = sector * SECTOR_BYTES
-        self._check("erase", at)
-        self.erases[sector] = self.erases.get(sector, 0) + 1
+        self._check("erase", number)
+        self.erases[number] = self.erases.get(number, 0) + 1
         if self._is_cut():
-            self._tear_erase(sector, at)
+            self._tear_erase(number)
         else:
-            self.data[at : at + SECTOR_BYTES] = b"\xff" * SECTOR_BYTES
-            self.noisy.discard(sector)
+            self.data.erase(number)
         self._after()
 
     def pull_power(self):
@@ -101,12 +145,12 @@ class NorFlash:
         self.dead = self.buried = True
         gc.enable()
 
-    def _check(self, kind, at):
+    def _check(self, kind, number):
         if self.dead:
             raise PowerCut
         if kind != "read":
             self.operations += 1
-        if kind in self.refuses or (kind != "read" and at // SECTOR_BYTES in self.bad):
+        if kind in self.refuses or (kind != "read" and number in self.bad):
             raise OSError(_EIO)
 
     def _is_cut(self):
@@ -127,14 +171,15 @@ class NorFlash:
         behind = 8 * done.get(self._how, size)
         return ((old >> behind) << behind) | (new & ((1 << behind) - 1))
 
-    def _tear_erase(self, sector, at):
+    def _tear_erase(self, number):
         done = {"before": 0, "one": 1, "half": SECTOR_BYTES // 2, "all but one": SECTOR_BYTES - 1}
+        cells = self.data.to_write(number)
         if self._how in ("scattered", "unsure"):
-            old = int.from_bytes(self._view[at : at + SECTOR_BYTES], "little")
+            old = int.from_bytes(cells, "little")
             new = old | self._chance.bits(SECTOR_BYTES * 8)
-            self.data[at : at + SECTOR_BYTES] = new.to_bytes(SECTOR_BYTES, "little")
+            cells[:] = new.to_bytes(SECTOR_BYTES, "little")
             if self._how == "unsure":
-                self.noisy.add(sector)
+                self.data.noisy.add(number)
         else:
             size = done.get(self._how, SECTOR_BYTES)
-            self.data[at : at + size] = b"\xff" * size
+            cells[:size] = _BLANK[:size]

@@ -1,5 +1,6 @@
 """What happens to a device between power cuts, and what must be true after each of them."""
 
+import virtual_time
 from gateway_witness import NOW_MS, Gateway
 from nor_flash import CUTS, PowerCut
 from worn_device import Device
@@ -10,6 +11,8 @@ from wire_protocol.track_encode import Fix, encode
 SETTLE_MS = 240_000  # Longer than any back-off of an event, command or batch that waits.
 STEP_MS = 1_000
 QUIET_MS = 1_300_000  # Twice the longest wait before a message goes again.
+LEAPS = 2
+TRIAL_MS = 300_000  # As in device.services.station.
 GNSS = 3
 SETTINGS = ((600, 60), (60, 30), (90, 45))  # (state_s, batch_s): the default's, and as commanded.
 
@@ -25,7 +28,7 @@ class Session:
         """Begin with a new device, or go on from a `before` that is off, which stays as it is."""
         self.chance = chance
         self.gateway = before.gateway.copy() if before else Gateway()
-        self.device = Device(self.gateway, chance, before and bytearray(before.device.data))
+        self.device = Device(self.gateway, chance, before and before.device.data.copy())
         self.open = False
         if before:
             self.open, self.device.presses = before.open, before.device.presses
@@ -56,6 +59,15 @@ class Session:
         if device.station is None:
             assert self.restart(), "cut without a cut"
         gateway.online = gateway.receipting = True
+        self._tell_all()
+        self._check_quiet(slow=quiet)
+        # Nor does the next start tell anything that it must not.
+        device.off()
+        assert self.restart(), "cut without a cut"
+        self._tell_all()
+
+    def _tell_all(self):
+        gateway, device = self.gateway, self.device
         for turn in range(SETTLE_MS // STEP_MS):
             if turn % 4 == 0:
                 gateway.repeat_commands()
@@ -66,11 +78,21 @@ class Session:
             if turn > 1 and self._is_all_told():
                 break
         self.check()
-        if quiet:
-            assert device.run(QUIET_MS // 2)
-            heard = gateway.heard
+
+    def _check_quiet(self, slow):
+        """Nothing receipted is sent again, however long one waits; `slow`: second by second."""
+        gateway, device = self.gateway, self.device
+        again = gateway.again
+        if slow:
             assert device.run(QUIET_MS)
-            assert gateway.heard == heard, (gateway.heard - heard, "messages after all receipts")
+        for _ in range(LEAPS):
+            # Whatever waits to be sent again is overdue then.
+            virtual_time.leap(QUIET_MS)
+            assert device.run(2 * STEP_MS)
+        assert gateway.again == again, (
+            gateway.again - again,
+            "messages again after their receipts",
+        )
 
     def check(self):
         """Hold what the gateway has against what was seen from outside."""
@@ -85,6 +107,13 @@ class Session:
         assert device.presses <= len(presses) <= device.presses + device.maybes, (
             "SOS presses", device.presses, device.maybes, presses,
         )  # fmt: skip
+        settings = device.station.settings
+        wanted = gateway.configured() or SETTINGS[0]
+        assert (settings.state_s, settings.batch_s) == wanted, (
+            "settings",
+            settings.state_s,
+            wanted,
+        )
         held = device.station.logbook.journal
         for stream in lean.STREAMS:
             assert held.held(stream) == 0, (stream, held.held(stream), "still held")
@@ -181,6 +210,23 @@ class Session:
         )
         return self.device.run(600)
 
+    def do_configure(self):
+        """Settings to be tried: the device starts again with them in three seconds."""
+        settings = self.chance.one_of(SETTINGS[1:])
+        body = {"settings": {"state_s": settings[0], "batch_s": settings[1]}}
+        return self.command("configure", body)
+
+    def do_reboot(self):
+        return self.command("reboot", {})
+
+    def do_start_again(self):
+        """As long as a start that was commanded takes."""
+        return self.device.run(5_000)
+
+    def do_outage(self):
+        """Longer than settings on trial wait for a receipt."""
+        return self.device.run(TRIAL_MS + 1_000)
+
     def do_commands_again(self):
         self.gateway.repeat_commands()
         self.gateway.repeat_commands()
@@ -267,5 +313,5 @@ def filled(chance):
         assert session.do("long_walk")
         assert session.do(chance.one_of(("reports", "wait", "duty")))
     session.cut_power()
-    session.device.cuts = 0
+    session.device.cuts = session.device.torn = 0
     return session

@@ -1,24 +1,33 @@
 """The chip's module `esp32` over a simulated flash, and the boot code that runs from it.
 
-The image is a whole one, as `provisioning` composes it. Only the journal and, by its own rules,
-NVS may be written: whoever touches another partition has broken the promise that a terminal keeps
-its identity. Both are one NOR flash, so that one count of operations goes through both.
+The image is a whole one, as `provisioning` composes it. Only the journal, by its own rules NVS, and
+for a rescue agent the application slot that is not mounted may be written: whoever touches another
+partition has broken the promise that a terminal keeps its identity. All of it is one NOR flash, so
+that one count of operations goes through it.
 """
 
+import gc
 import struct
 import sys
 
 import nvs_pages
 import vfs
-from nor_flash import SECTOR_BYTES, NorFlash, RuleBroken
+from nor_flash import SECTOR_BYTES, Cells, NorFlash, RuleBroken
 
 _TABLE_ADDRESS, _TABLE_BYTES, _ENTRY_BYTES = 0x8000, 0xC00, 32
 _NOT_FOUND = -0x1102
 _HOST = "/host"
+_BUILT_IN = (
+    "binascii", "collections", "deflate", "hashlib", "io", "json", "random", "struct", "sys",
+    "time", "vfs",
+)  # fmt: skip
+
+
+_WRITABLE = ("nvs", "journal", "app_a", "app_b")
 
 
 class Rom:
-    """All of an image but the journal, which nothing on a device may change."""
+    """An image: what nothing on a device may change, and what a new device begins with."""
 
     def __init__(self, path, journal_blocks):
         self.table = []
@@ -41,25 +50,36 @@ class Rom:
     def place(self, label):
         """Return (address, bytes) of what may be written, in the data of the NOR flash."""
         sizes = {row[4]: row[3] for row in self.table}
-        return (0, sizes["nvs"]) if label == "nvs" else (sizes["nvs"], sizes["journal"])
+        before = _WRITABLE[: _WRITABLE.index(label)]
+        return sum([sizes[name] for name in before]), sizes[label]
 
     def writable(self):
-        """Return what a new device's NOR flash holds: its NVS, and no journal."""
-        found = [row[5] for row in self.table if row[4] == "nvs"]
-        return bytearray(found[0] + b"\xff" * self.place("journal")[1])
+        """Return what a new device's NOR flash holds: its NVS, the slots, and no journal."""
+        cells = Cells(sum(self.place(_WRITABLE[-1])) // SECTOR_BYTES)
+        for row in self.table:
+            if row[4] in _WRITABLE and row[5]:
+                cells.put(self.place(row[4])[0] // SECTOR_BYTES, row[5])
+        return cells
 
 
 class Partition:
-    """As on the chip; the journal's is the NOR flash, every other one a part of the ROM."""
+    """As on the chip; what may be written is the NOR flash, every other one a part of the ROM.
+
+    Attributes:
+        in_rescue: The rescue agent runs, which may write an application slot.
+    """
 
     TYPE_APP, TYPE_DATA = 0, 1
     rom = None
     flash = None
 
+    in_rescue = False
+
     def __init__(self, row):
+        self._row = row
         self._size, self._label, self._content = row[3:]
-        self._flash = Partition.flash if self._label == "journal" else None
-        self._base = Partition.rom.place("journal")[0]
+        self._flash = Partition.flash if self._label in _WRITABLE else None
+        self._base = Partition.rom.place(self._label)[0] if self._flash else 0
 
     @staticmethod
     def find(type=0, subtype=0xFF, label=None):  # noqa: A002 - the chip's own name
@@ -101,8 +121,14 @@ class Partition:
             self._flash.erase(self._base // SECTOR_BYTES + argument)
         return 0
 
+    def info(self):
+        return self._row[:5] + (False,)  # noqa: RUF005 - MicroPython
+
     def _check_may_write(self):
-        if not self._flash:
+        may = self._label == "journal"
+        if self._label in ("app_a", "app_b"):
+            may = Partition.in_rescue and sys.modules["flash"].slot != self._label
+        if not may:
             raise RuleBroken("a write into the partition " + self._label)
 
 
@@ -112,11 +138,12 @@ class NVS:
     def __init__(self, namespace):
         self._namespace = namespace
         self._place = Partition.rom.place("nvs")
-        held = bytes(memoryview(Partition.flash.data)[: self._place[1]])
+        data = Partition.flash.data
+        pages = data.sectors[: self._place[1] // SECTOR_BYTES]
         # Read once for the same content: it seldom changes.
-        if (held, namespace) != NVS.read[:2]:
+        if pages != NVS.read[0] or namespace != NVS.read[1] or data.noisy:
             values = nvs_pages.read(NvsFile(), self._place[0], self._place[1], namespace)
-            NVS.read = held, namespace, values
+            NVS.read = [bytes(page) for page in pages], namespace, values
         self._values = NVS.read[2]
 
     read = None, None, None
@@ -172,13 +199,30 @@ class NvsFile:
 
 
 class Machine:
-    """The module `machine`, as far as boot code asks: the power came."""
+    """The module `machine`, as far as boot code asks; `cause`: why this power cycle began."""
 
+    cause = 1
     PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 
     @staticmethod
     def reset_cause():
-        return 1
+        return Machine.cause
+
+
+class _Gc:
+    """The module `gc` of a device that never has to collect: the simulator does so between cycles.
+
+    When memory is collected is no part of what a power cut leaves, and the thresholds that fit a
+    chip's heap would take most of the time here.
+    """
+
+    enable, disable, mem_free = gc.enable, gc.disable, gc.mem_free
+
+    def threshold(self, _bytes):
+        pass
+
+    def collect(self):
+        pass
 
 
 class _Os:
@@ -211,6 +255,10 @@ def plug_in(image, chance, journal_blocks=None):
     sys.modules["machine"] = Machine
     sys.modules["asyncio"] = virtual_time
     sys.modules["os"] = _Os(chance)
+    sys.modules["gc"] = _Gc()
+    # What is loaded is not looked for in every folder first.
+    for name in _BUILT_IN:
+        sys.modules[name] = __import__(name)
     host = vfs.VfsPosix("/")
     vfs.umount("/")
     vfs.mount(host, _HOST)
@@ -219,13 +267,16 @@ def plug_in(image, chance, journal_blocks=None):
     sys.path[:] = _path
 
 
-def boot(data, chance, cut=None, noisy=None):
+def boot(data, chance, cut=None, cause=Machine.PWRON_RESET):
     """Power on: mount `vfs`, as MicroPython's own boot code does, and run our boot code from it.
 
     Returns:
-        (flash, module `flash` of the boot code); a cut leaves as PowerCut, with `switch_off` due.
+        (flash, module `flash` of the boot code, why the rescue agent is wanted); a cut leaves as
+        PowerCut, with `switch_off` due.
     """
-    flash = Partition.flash = NorFlash(data, chance, cut, noisy)
+    flash = Partition.flash = NorFlash(data, chance, cut)
+    Partition.in_rescue = False
+    Machine.cause = cause
     found = Partition.find(Partition.TYPE_DATA, label="vfs")
     vfs.mount(found[0], "/")
     sys.path[:] = ["", ".frozen", "/lib"]  # As MicroPython has it on the chip.
@@ -236,8 +287,7 @@ def boot(data, chance, cut=None, noisy=None):
     found = sys.modules["flash"]
     reason = found.boots().begin(found)
     sys.path[:] = _path + sys.path
-    assert not reason, ("the rescue agent is wanted", reason)
-    return flash, found
+    return flash, found, reason
 
 
 def _forget_boot():
@@ -260,6 +310,9 @@ def switch_off():
             vfs.umount(place)
         except OSError:
             pass
+    Partition.flash = None
+    # Not later: files that the cut left open must not be closed in the midst of the next cycle.
+    gc.collect()
 
 
 _path = []

@@ -79,6 +79,11 @@ def create_task(work):
     return task
 
 
+def run(work):
+    """As in asyncio, but it returns at once: `advance` runs the task."""
+    create_task(work)
+
+
 def sleep_ms(ms):
     """As in asyncio."""
     yield max(0, ms)
@@ -116,6 +121,12 @@ def advance(ms):
         if turn == task.turn and not task.is_done:
             task.step()
     now_ms = until_ms
+
+
+def leap(ms):
+    """Let time pass at once: what was due in it is late, and happens when time passes again."""
+    global now_ms  # noqa: PLW0603 - one time
+    now_ms += ms
 
 
 def _schedule(task, at_ms):

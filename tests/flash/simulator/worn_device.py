@@ -3,7 +3,6 @@
 A hand for `Session` and the tests: what a wearer, a village and a command room do to a terminal.
 """
 
-import gc
 import sys
 
 import simulated_chip as chip
@@ -12,6 +11,7 @@ from nor_flash import PowerCut
 from terminal_board import SOS_HOLD_MS, Board, Reset, link_module
 
 _LAT_E4, _LON_E4 = 301_234, 125_678  # Minutes x 10,000, of 30 and 120 degrees.
+_OF_DEVICE = ("device", "rescue", "boots")
 
 
 class Device:
@@ -19,7 +19,6 @@ class Device:
 
     Attributes:
         data: The flash with NVS and journal.
-        noisy: Its sectors with unsure bits.
         gateway: Whom it may reach.
         flash: Of this power cycle.
         station: Of this power cycle, None while off.
@@ -27,6 +26,7 @@ class Device:
         presses: SOS presses that the wearer was shown as latched.
         maybes: Presses in which the power went before that.
         cuts: Power cuts.
+        torn: Those of them that hit an operation, in one of the ways of CUTS.
         operations: Programs and erases of the power cycles that are over.
     """
 
@@ -36,30 +36,33 @@ class Device:
         self.data = data
         if data is None:
             self.data = chip.Partition.rom.writable()
-        self.noisy = set()
         self.flash = self.station = self.board = self.boot = None
         self.erases = {}
-        self.presses = self.maybes = self.cuts = self.operations = 0
+        self.presses = self.maybes = self.cuts = self.torn = self.operations = 0
         self._second = 0
         self._cut = None
 
-    def power_on(self, cut=None):
+    def power_on(self, cut=None, cause=chip.Machine.PWRON_RESET):
         """Boot and start; True if the power did not go in it.
 
         A later cut of `cut` hits whatever runs then.
         """
         self._cut = cut
         try:
-            self.flash, self.boot = chip.boot(self.data, self.chance, cut, self.noisy)
-            assert self.boot.slot == "app_a", "the application cannot be mounted"
+            self.flash, self.boot, reason = chip.boot(self.data, self.chance, cut, cause)
             self.board = Board(self.boot, self.gateway)
             assert self.board.device_id == "t-0001", "the identity cannot be read"
-            self.station = _load_application().make(self.board)
-            virtual_time.create_task(self.station.supervisor.run())
+            self._start(reason)
         except PowerCut:
             self.off()
             return False
         return True
+
+    def _start(self, reason):
+        assert not reason, ("the rescue agent is wanted", reason)
+        assert self.boot.slot == "app_a", "the application cannot be mounted"
+        self.station = load("device.start").make(self.board)
+        virtual_time.create_task(self.station.supervisor.run())
 
     def off(self):
         """The battery is out: nothing of the device is left but its flash."""
@@ -68,12 +71,11 @@ class Device:
             for sector, count in flash.erases.items():
                 self.erases[sector] = self.erases.get(sector, 0) + count
             self.operations += flash.operations
+            self.torn += flash.dead
         self.cuts += 1
         self.station = self.board = self.boot = self.flash = None
         virtual_time.restart()
         chip.switch_off()
-        chip.Partition.flash = None
-        gc.collect()
 
     def run(self, ms):
         """Let time pass; False if the power went in it, and the device is off then."""
@@ -87,7 +89,7 @@ class Device:
             at -= self.flash.operations
             self.off()
             self.cuts -= 1
-            return self.power_on((at, how) if at > 0 else None)
+            return self.power_on((at, how) if at > 0 else None, chip.Machine.HARD_RESET)
         return True
 
     # What is done to it. Each returns what `run` does.
@@ -145,14 +147,15 @@ class Device:
         return _sentence(rmc) + _sentence(gga)
 
 
-def _load_application():
-    """Load it anew, its link replaced: it drops parts of itself when they have run."""
-    for name in [name for name in sys.modules if name.split(".")[0] == "device"]:
-        del sys.modules[name]
+def load(name):
+    """Load a module of the device anew, its link replaced: it drops parts of itself on its way."""
+    for loaded in [loaded for loaded in sys.modules if loaded.split(".")[0] in _OF_DEVICE]:
+        del sys.modules[loaded]
     sys.modules["device.adapters.mqtt_link"] = link_module()
-    from device import start
-
-    return start
+    module = __import__(name)
+    for part in name.split(".")[1:]:
+        module = getattr(module, part)
+    return module
 
 
 def _sentence(body):
