@@ -14,6 +14,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 
 from tests.gateway.installation import Installation, wait_for
+from tests.wire_protocol import asyncapi
 from wire_protocol import clock, frames, messages, readings, records, sensors, topics, track
 
 RESEND_S = 1.0
@@ -231,6 +232,8 @@ class FakeDevice:
         )  # fmt: skip
 
     def _hear(self, _client: Any, _data: Any, heard: mqtt.MQTTMessage) -> None:
+        # Raised in the client's thread, which fails the test all the same.
+        asyncapi.validate(heard.topic, heard.payload)
         kind = heard.topic.rsplit("/", 1)[1]
         content = json.loads(heard.payload)
         self.heard.append((kind, content))
