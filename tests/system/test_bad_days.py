@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
@@ -35,6 +35,7 @@ KILLED = ("gateway-1", "gateway-2", "api-1")
 ROUNDS = (20 - len(NAMED)) // len(KILLED)
 # Of a watched terminal's fix: less than a second on a quiet machine.
 WAY_S_MAX = 10.0
+AWAY_MS = 60_000
 # The broker drops a frozen gateway after 9 s, `xunhu up` kills it after 10.
 FROZEN_MS_MAX = 15_000
 
@@ -185,6 +186,74 @@ def test_a_broker_killed_again_and_again_loses_and_doubles_nothing(bad_day):
         come_to_rest(bad_day)
     assert assert_nothing_lost_or_doubled(bad_day.home)["track"] > 0
     assert len(bad_day.items("/cases?kind=sos")) == 3
+
+
+@contextmanager
+def kept_away(installation: Installation, *parts: str):
+    """Kill parts, and again whenever `xunhu up` has started one of them."""
+    dead: dict[str, int] = {}
+    let_live = threading.Event()
+
+    def kill():
+        while not let_live.wait(0.02):
+            for part in parts:
+                pid = installation.pid(part)
+                if dead.get(part) != pid:
+                    with suppress(ProcessLookupError):
+                        installation.kill(part)
+                    dead[part] = pid
+
+    thread = threading.Thread(target=kill, name="kept away", daemon=True)
+    thread.start()
+    wait_for("they are gone", lambda: len(dead) == len(parts))
+    try:
+        yield
+    finally:
+        let_live.set()
+        thread.join()
+
+
+def wait_until(moment_ms: int) -> None:
+    """Let time pass: an absence is long only by the clock."""
+    wait_for("a while has passed", lambda: now_ms() >= moment_ms, 120)
+
+
+def test_gateways_and_broker_away_for_a_minute_each_lose_and_double_nothing(bad_day):
+    """The gateways go first, the broker 15 s later: for 45 s nobody is there at all."""
+    sent, alone = bad_day.control("t-0001"), bad_day.control("t-0002")
+    with Wire(bad_day) as wire, Screen(bad_day) as screen:
+        before = accounts(bad_day.home)
+        with ExitStack() as broker_away:
+            with kept_away(bad_day, "gateway-1", "gateway-2"):
+                began_ms = now_ms()
+                sent.push("sos", hold_s=1.5)
+                sent.wait(lambda shown: "SOS SENT" in shown["screen"], 30)
+                wait_until(began_ms + 15_000)
+                broker_away.enter_context(kept_away(bad_day, "broker"))
+                alone.push("sos", hold_s=1.5)
+                alone.wait(lambda shown: "SOS OPEN" in shown["screen"], 30)
+                wait_until(began_ms + AWAY_MS)
+            # The gateways live again, and have nobody to talk to.
+            wait_until(began_ms + 15_000 + AWAY_MS)
+            assert all_seal(bad_day, before)  # They walked on all the while,
+            for control in (sent, alone):
+                assert not any("STORED" in line for line in control.show()["screen"])
+            assert screen.shown() == {}  # and nothing was claimed that did not happen.
+        for control in (sent, alone):
+            control.wait(lambda shown: "SOS STORED" in shown["screen"], 90)
+        pressed = {"t-0001": 1, "t-0002": 1}
+        wait_for("each SOS is on the screen", lambda: screen.shown() == pressed, 30)
+        wait_for("everybody is back", lambda: bad_day.online() == TERMINALS + SENSORS, 90)
+        with console.opened(bad_day) as page:
+            assert console.cases_shown(page) == pressed
+            late = page.locator("[data-test=case] [data-test=late]").count()
+            assert late == sum(row["late"] for row in bad_day.cases())
+        everybody_is_heard(bad_day)
+        come_to_rest(bad_day)
+        assert_nothing_lost_or_doubled(bad_day.home, wire)
+        rung = {key: times for key, times in screen.rung.items() if key[0] in pressed}
+        assert set(rung.values()) <= {1}
+    assert len(bad_day.items("/cases?kind=sos")) == len(pressed)
 
 
 def test_a_full_disk_is_told_to_nobody_as_stored_and_loses_nothing(bad_day):
