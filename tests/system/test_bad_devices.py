@@ -6,22 +6,28 @@ these days, with the stores.
 
 import json
 import random
+import sqlite3
 import ssl
+import struct
 import time
+from collections import Counter
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import SimpleNamespace
 
 import paho.mqtt.client as mqtt
 import pytest
 
 from provisioning.authority import Authority
 from provisioning.control import ControlError
+from tests.gateway.fake_device import LAT_E6, FakeDevice, message
 from tests.gateway.installation import write_identity
 from tests.system import console
 from tests.system.accounts import accounts, assert_nothing_lost_or_doubled, longest_way_s
 from tests.system.installation import Installation, started, wait_for
 from tests.system.rest import come_to_rest, everybody_is_heard, now_ms
-from tests.system.witness import Screen, Wire
-from wire_protocol import records
+from tests.system.witness import GUESTS, Screen, Wire
+from wire_protocol import frames, records
 
 TERMINALS, SENSORS = 8, 2
 VICTIM, OFFLINE, CLOCK_1970, CLOCK_2099, RECEIVER_2099, NO_FIX, NOISY, FULL = (
@@ -34,6 +40,8 @@ LATE_S = 65  # Late is more than a minute.
 # Of the journal's 144 KiB for what is no SOS, an event takes 170 bytes and more.
 PRESSES_TO_FILL = 1_100
 FORGED_EPOCH = 0xDEADBEEF
+(GUEST,) = GUESTS
+GUEST_EPOCH = 77
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +226,85 @@ def forge(world: Installation, files: tuple) -> bool:
     finally:
         client.disconnect()
         client.loop_stop()
+
+
+class Guest(FakeDevice):
+    """One more device of this installation, whose every byte the test chooses."""
+
+    def __init__(self, world: Installation, folder: Path) -> None:
+        authority = Authority.open(world.home)
+        files = folder / "guest.pem", folder / "guest.key.pem"
+        write_identity(authority.issue_device(GUEST), *files)
+        place = SimpleNamespace(
+            authority=authority, device_files=lambda _: files,
+            listeners=SimpleNamespace(devices_port=world.devices_port),
+        )  # fmt: skip
+        super().__init__(place, GUEST, epoch=GUEST_EPOCH, resend_s=3600)
+
+
+def bad_frames(guest: Guest) -> list[tuple[str, bytes]]:
+    """Cut short, damaged, of another kind than their topic, and in nobody's language."""
+    batch = guest.fixes().record
+    header = frames.envelope(1, struct.pack("<BBI", *batch[:2], FORGED_EPOCH) + batch[6:])
+    text = {"epoch": FORGED_EPOCH, "seq": 1, "kind": "sos"}
+    return [
+        *(("track", header[:length]) for length in (0, 3, 15, 16, len(header) - 1)),
+        ("track", header + b"more"), ("reading", header), ("track", b"\xff" * 200),
+        ("event", records.wrap(1, json.dumps(text).encode())),
+        ("event", records.wrap(1, json.dumps(text | {"kind": "party"}).encode())[:40]),
+        ("event", b"[" * 4000), ("result", b"{}"), ("state", b'{"online":"perhaps"}'),
+    ]  # fmt: skip
+
+
+def test_frames_twice_in_disorder_cut_and_forged_touch_nobody_else(world, tmp_path):
+    dice = random.Random(4)
+    world.xunhu("device", "add", GUEST)
+    guest = Guest(world, tmp_path).connect(state=False)
+
+    def known():
+        guest.say_state()
+        return world.call("GET", f"/devices/{GUEST}")["online"]
+
+    wait_for("the gateway knows it", known, 30)
+    with others_go_on(world, GUEST):
+        bad = bad_frames(guest)
+        batches = [guest.made[0], *(guest.fixes() for _ in range(3))]
+        sos, report = guest.press_sos(), guest.event("report", text="雨")
+        good = [(made.stream, message(1, made)) for made in (*batches, sos, report)]
+        everything = [*good * 3, *bad * 2]
+        dice.shuffle(everything)
+        for stream, payload in everything:
+            guest.raw(stream, payload, qos=1)
+        wait_for("what is good is receipted", guest.is_empty, 60)
+        case = case_of(world, GUEST)
+        assert (case["presses"], case["late"]) == (1, False)
+    with sqlite3.connect(world.home / "telemetry.sqlite") as telemetry:
+        found = telemetry.execute(
+            "SELECT epoch, seq, record FROM track JOIN device ON device.no = device_no"
+            " WHERE device.id = ?", (GUEST,),
+        )  # fmt: skip
+        assert Counter(found) == Counter(
+            (GUEST_EPOCH, made.first, made.record) for made in batches
+        )
+    with sqlite3.connect(world.home / "registry.sqlite") as registry:
+        refused = "SELECT count(*) FROM quarantine WHERE device = ?"
+        assert registry.execute(refused, (GUEST,)).fetchone()[0] > 0
+    # The command room reads of each once, and of nothing else.
+    events = world.items(f"/events?device={GUEST}")
+    assert {(row["seq"], row["kind"]) for row in events} == {(1, "sos"), (2, "report")}
+    assert len(events) == 2
+    rung = {key[1:]: times for key, times in world.screen.rung.items() if key[0] == GUEST}
+    assert rung == {(GUEST_EPOCH, 1): 1, (GUEST_EPOCH, 2): 1}
+    newest = world.call("GET", f"/devices/{GUEST}")["position"]
+    assert newest["lat_e6"] == LAT_E6 + batches[-1].last
+    open_cases = Counter(row["device"] for row in world.cases())
+    assert world.screen.shown() == open_cases
+    with console.opened(world) as page:
+        assert console.cases_shown(page) == open_cases
+    guest.disconnect()
+    world.call("POST", f"/cases/{case['id']}/take", {})
+    world.call("POST", f"/cases/{case['id']}/close", {"reason": "a guest"})
+    world.xunhu("device", "retire", GUEST)
 
 
 def test_a_full_journal_names_what_it_gave_up_and_keeps_the_sos(world):
