@@ -147,6 +147,7 @@ export const en = {
     take: "Take",
     takeAgain: "Take again",
     again: "PRESSED AGAIN: NOBODY HAS ACKNOWLEDGED IT",
+    raisedAgain: "RAISED AGAIN: NOBODY HAS ACKNOWLEDGED IT",
     taken: "Taken by {name}",
     notTaken: "NOBODY HAS TAKEN THIS",
     help: "Help is coming",
@@ -253,7 +254,7 @@ export const en = {
     case_taken: "{taken_by} has taken it already",
     case_closed: "{closed_by} has closed it already",
     case_not_taken: "somebody must take it first",
-    pressed_again: "it was pressed again; take it again first",
+    pressed_again: "it was pressed or raised again; take it again first",
     not_an_sos: "this is no SOS",
     device_retired: "the device is retired",
     wrong_device_kind: "this kind of device cannot do that",
@@ -265,7 +266,7 @@ export const en = {
   notify: {
     title: "{case}: {name}",
     body: "{village}. Open the console and take it.",
-    again: "{village}. Pressed again, taken by {name}. Open the console and take it again.",
+    again: "{village}. Once more, taken by {name}. Open the console and take it again.",
   },
 };
 

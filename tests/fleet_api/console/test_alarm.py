@@ -59,7 +59,7 @@ def test_a_press_in_a_taken_case_alerts_again_until_it_is_acknowledged(console, 
         console.wait_for_sound()
         console.page.wait_for_timeout(400)
         console.page.evaluate("window.heard = 0")
-    told = "Songling. Pressed again, taken by east. Open the console and take it again."
+    told = "Songling. Once more, taken by east. Open the console and take it again."
     assert console.notified(2)[1] == ["SOS: Li Wei", told]
     # It can neither be helped nor closed before somebody has looked.
     case = console.get("case", case=str(case_id))
