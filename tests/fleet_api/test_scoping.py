@@ -142,6 +142,7 @@ def test_every_route_needs_a_session(api):
                 .replace("{case_id}", "1")
                 .replace("{command_id}", "0" * 16)
                 .replace("{user_id}", "1")
+                .replace("{row_id}", "1")
             )
             answer = nobody.request(
                 method.upper(), f"{concrete}?{PERIOD}" if method == "get" else concrete, json={}
