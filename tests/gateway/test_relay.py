@@ -160,6 +160,7 @@ def test_by_repeating_it_the_terminal_learns_who_has_taken_it(relaying):
     with relaying.installation.registry.begin() as session:
         case = session.scalars(select(Case)).one()
         case.status, case.taken_by, case.taken_ms = "taken", "林小雨", now_ms()
+        case.acknowledged_presses = case.presses
     relaying.carry(frame)
     status = relaying.answered(3)[-1]
     assert (status["status"], status["by"], status["incident"]) == ("taken", "林小雨", 1)
