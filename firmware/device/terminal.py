@@ -33,7 +33,6 @@ class Terminal:
 
     def __init__(self, board, settings) -> None:
         self._board = board
-        self._settings = settings
         self._sos = make_once(Sos)
         self._recorder = make_once(Recorder, settings.batch_fixes, settings.batch_s)
         self.duty = False
@@ -68,7 +67,7 @@ class Terminal:
             add("neighbours", self._hear, None)
         duty = station.kept.load("duty")
         if duty is None:
-            self.set_duty(self._settings.duty, "boot")
+            self.set_duty(self.station.settings.duty, "boot")
         else:
             self.duty = duty is True
         sos = self._sos
@@ -184,7 +183,7 @@ class Terminal:
 
     def is_pressed(self) -> bool:
         """Say whether the SOS button is held, or an SOS is about to be latched."""
-        return self._held.is_set() or (self._hold is not None and not self._hold.done())
+        return bool(self._trigger) or (self._hold is not None and not self._hold.done())
 
     # SOS.
 
@@ -212,14 +211,20 @@ class Terminal:
         station, sos = self.station, self._sos
         journal = station.logbook.journal
         station.relayed = None
+        before = sos.as_row()
         sos.raise_(journal.epoch, journal.next_seq("event"), trigger)
         # Latched here: should the power go now, the record is made at the next start.
         station.kept.save("sos", sos.as_row())
         self._pressed_ms = station.clock.uptime_ms()
-        self._seal_press()
-        self.show(again=True, name="open")
+        if self._seal_press():
+            self.show(again=True, name="open")
+        else:
+            # Memory is full of presses. What those before have come to is the truth of this one.
+            sos.restore(before)
+            self.show_sos(sos.state if sos.is_open else "fault")
 
-    def _seal_press(self) -> None:
+    def _seal_press(self) -> bool:
+        """Make the record of the last press; False if there was no room for it anywhere."""
         station, sos = self.station, self._sos
         fix = None if self._fix is None else position(self._fix, self._alt_mm)
         first = sos.incident == sos.last
@@ -237,6 +242,7 @@ class Terminal:
         station.link.set_urgent(True)
         self._seal_if_due()
         station.changed()
+        return key is not None
 
     def _seal_unsealed(self) -> None:
         # Latched, and then the power went or something broke, before the record was made.
@@ -438,7 +444,7 @@ class Terminal:
             self._held.clear()
             trigger, self._trigger = self._trigger, None
             if trigger:
-                silent = self._settings.silent and trigger == "button"
+                silent = self.station.settings.silent and trigger == "button"
                 self._press("silent" if silent else trigger)
 
     async def _listen(self, beat) -> None:
@@ -493,5 +499,5 @@ class Terminal:
 
     # Lives as long as the SOS button is held.
     async def _press_after_hold(self) -> None:
-        await asyncio.sleep_ms(self._settings.sos_hold_ms)
+        await asyncio.sleep_ms(self.station.settings.sos_hold_ms)
         self.raise_sos("button")

@@ -432,6 +432,66 @@ def test_an_sos_goes_out_though_the_flash_fails_while_it_works(terminal, gateway
     gateway.wait_state(lambda s: "journal" in s.get("faults", ()), "the fault")
 
 
+def break_the_flash(terminal) -> None:
+    """From now on it takes nothing, and can be read."""
+    for family in "tresx":
+        # What is to be a new segment is there, and a folder; and no old one takes a byte.
+        rows = f"station.logbook.journal._index['{family}']"
+        terminal.ask(f"[row.insert(2, 4096) or row.pop(3) for row in {rows}]")
+    for name in ("t", "r", "e", "s", "x"):
+        stream = {"t": "track", "r": "reading", "x": "result"}.get(name, "event")
+        seq = terminal.ask(f"station.logbook.journal.next_seq('{stream}')")
+        (terminal.journal / f"{name}{seq:08x}").mkdir()
+    for name in ("lost", "duty", "orders"):
+        (terminal.journal / f"{name}.json.new").mkdir(exist_ok=True)
+
+
+def test_what_a_failed_flash_still_holds_is_sent_without_a_restart(terminal, gateway):
+    gateway.receipting = False
+    epoch = terminal.on(config={"batch_fixes": 1})["epoch"]
+    gateway.wait_state(lambda state: state["online"], "online")
+    terminal.hold()
+    terminal.shows("SOS SENT")
+    held = terminal.ask("station.logbook.held('event')")
+    assert held == 2
+    break_the_flash(terminal)
+    terminal.hold()
+    second = gateway.wait_event("sos", 2)
+    fresh = [event for event in gateway.events("sos") if event["epoch"] != epoch]
+    assert [(event["incident"], event["press"]) for event in fresh] == [(1, 2)], second
+    gateway.wait_state(lambda state: state["held"]["event"] == 3, "all that waits")
+    gateway.stored.clear()
+    gateway.receipting = True
+    gateway.wait(lambda: len(gateway.events()) == 3, "both journals")
+    terminal.wait_delivered()
+    assert terminal.ask("station.logbook.held('event')") == 0
+    assert sorted(event["epoch"] == epoch for event in gateway.events()) == [False, True, True]
+    terminal.shows("SOS STORED")
+    assert terminal.ask("station.logbook.boot") == 1
+
+
+def test_a_press_without_room_in_memory_is_not_shown_as_recorded(terminal, gateway):
+    terminal.on(journal_state="failed", network=False)
+    terminal.hold()
+    terminal.shows("SOS OPEN")
+    full = "[station.logbook.event('sos_cancel', {'incident': 1}, True) for _ in range(30)][-1]"
+    assert terminal.ask(full) is None
+    before = terminal.ask("station.kind._sos.as_row()")
+    terminal.hold()
+    terminal.shown("vibrate", [[1000, 0]])
+    assert terminal.ask("station.kind._sos.as_row()") == before
+    # Nor is it taken back without a record of that.
+    terminal.push("sos")
+    terminal.push("ok")
+    terminal.push("ok", "release")
+    terminal.push("sos", "release")
+    assert terminal.ask("station.kind._sos.as_row()") == before
+    epoch = terminal.ask("station.logbook.journal.epoch")
+    terminal.network(True)
+    assert gateway.wait_event("sos")["epoch"] == epoch
+    terminal.shows("SOS STORED")
+
+
 def test_a_second_sos_goes_out_at_once_though_the_flash_has_failed_since(terminal, gateway):
     terminal.on()
     gateway.wait_state(lambda state: state["online"], "online")

@@ -2,16 +2,19 @@
 
 Loaded only then. It has an epoch of its own, so that no seq of it can ever be taken for one of
 the journal in flash. Full, it forgets its oldest track and reading, then the oldest event that is
-no SOS.
+no SOS, and names them as the journal in flash does.
 """
 
+import json
 import os
 import struct
 
 from device.adapters.segments import FAMILIES, SOS, STREAM_OF
 from device.errors import JournalFull
+from device.late import forget
 
 ENTRIES_MAX = 24  # About 8 KB of records.
+FIRSTS_MAX = 8  # Beyond them, of first presses: without its first one an SOS has no case.
 
 
 class RamJournal:
@@ -20,6 +23,7 @@ class RamJournal:
     def __init__(self, dropped: int) -> None:
         self.epoch = struct.unpack("<I", os.urandom(4))[0]
         self.dropped = dropped
+        self._lost = []
         self._entries = []  # (family, seq, count, record), oldest first
         self._next = dict.fromkeys(FAMILIES, 1)
 
@@ -43,10 +47,12 @@ class RamJournal:
         return sum([row[2] for row in self._entries if STREAM_OF[row[0]] == stream])
 
     def append(self, stream: str, record: bytes, count: int = 1, sos: bool = False) -> int:
-        """As in `Journal`; JournalFull when 24 presses wait."""
-        if len(self._entries) >= ENTRIES_MAX:
-            self._give_up()
+        """As in `Journal`; JournalFull when 24 SOS records wait, 32 for the first of an SOS."""
         seq = self._next[stream]
+        if len(self._entries) >= ENTRIES_MAX and not self._give_up():
+            is_first = sos and json.loads(record).get("incident") == seq
+            if not is_first or len(self._entries) >= ENTRIES_MAX + FIRSTS_MAX:
+                raise JournalFull("{} SOS records wait".format(ENTRIES_MAX))
         family = SOS if sos else FAMILIES[stream][0]
         self._entries.append((family, seq, count, record))
         self._next[stream] = seq + count
@@ -72,17 +78,37 @@ class RamJournal:
         ]
 
     def lost(self) -> list:
-        """Nothing: what is forgotten here is counted, and `low` says it to the gateway."""
-        return []
+        """As in `Journal`, once there is room for a record that names them."""
+        return self._lost if len(self._entries) < ENTRIES_MAX else []
 
     def named(self, stream: str, first: int, count: int) -> None:
-        """Nothing to do."""
+        """As in `Journal`."""
+        for row in self._lost:
+            if row[0] == stream and row[1] == first:
+                row[1] += count
+                row[2] -= count
+        self._lost = [row for row in self._lost if row[2] > 0]
 
-    def _give_up(self) -> None:
+    def _give_up(self) -> bool:
+        """Forget the oldest of what is least needed, and note that it is to be named."""
         for family in "trex":
             for row in self._entries:
                 if row[0] == family:
+                    self._name(*row)
                     self._entries.remove(row)
                     self.dropped += row[2]
-                    return
-        raise JournalFull("{} SOS records wait".format(ENTRIES_MAX))
+                    return True
+        return False
+
+    def _name(self, family: str, seq: int, count: int, record: bytes) -> None:
+        from device.adapters.journal_drop import name_lost
+
+        stream, kind = STREAM_OF[family], None
+        if stream == "event":
+            said = json.loads(record)
+            kind = said["kind"]
+            if kind == "dropped":
+                # The ranges of those that are dropped themselves must be named again.
+                name_lost(self._lost, said["stream"], said["first"], said["count"], None)
+        name_lost(self._lost, stream, seq, count, kind)
+        forget("device.adapters.journal_drop")

@@ -63,8 +63,8 @@ def find(folder: str, family: str, segments: list, seq: int, singles: dict) -> t
         singles: Nor do those whose seq is in here.
     """
     for segment in segments:
-        if segment[NEXT] <= seq:
-            continue
+        if segment[NEXT] <= seq or not segment[END]:
+            continue  # All receipted, or none of it can be read.
         offset, here = 0, segment[FIRST]
         try:
             with open(path(folder, family, segment), "rb") as file:

@@ -36,7 +36,7 @@ def _read_log(station, first: int) -> tuple:
 
 def _self_test(station) -> dict:
     """Return part -> "ok", or what is wrong with it."""
-    board, journal = station.board, station.logbook.journal
+    board, logbook = station.board, station.logbook
     mark = board.uptime_ms()
     found = {
         "flash": "ok" if station.kept.save("self_test", mark) else "refuses to write",
@@ -46,11 +46,11 @@ def _self_test(station) -> dict:
     }
     if station.kept.load("self_test") != mark:
         found["flash"] = "does not keep"
-    if station.logbook.faults:
-        found["journal"] = ", ".join(sorted(station.logbook.faults))
+    if logbook.faults:
+        found["journal"] = ", ".join(sorted(logbook.faults))
     battery_mv = board.battery_mv()
     found["battery"] = "none" if battery_mv is None else "{} mV".format(battery_mv)
-    found["held"] = str(sum(journal.held(stream) for stream in ("event", "result", "track")))
+    found["held"] = str(sum(logbook.held(stream) for stream in ("event", "result", "track")))
     found.update(station.kind.self_test())
     return found
 

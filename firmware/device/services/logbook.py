@@ -3,7 +3,7 @@
 from device.adapters.journal import Journal
 from device.adapters.segments import FAMILIES
 from device.errors import JournalFault, JournalFull
-from device.late import make_once
+from device.late import forget, make_once
 from wire_protocol import frames, lean
 
 
@@ -12,9 +12,13 @@ class Logbook:
 
     Attributes:
         journal: In flash, or in memory once the flash has failed.
+        old: None until then, False if the flash had failed before this start, or a logbook that
+            takes no record: of the journal in flash, to be sent all the same.
         boot: How many starts this device has had.
         faults: Names of what is wrong with it now: `journal` (memory only), `journal_full`.
     """
+
+    old = None
 
     def __init__(self, board, kept, clock) -> None:
         self._clock = clock
@@ -46,7 +50,7 @@ class Logbook:
             (epoch, seq), or None when it could not be kept, which `faults` says.
         """
         sealed = self._json("event", kind, fields, sos)
-        if sealed is None and sos:
+        if sealed is None and sos and self.old is None:
             # The flash refuses: from now on everything lives in memory, and says so.
             self._go_to_memory(self.journal.dropped)
             if fields.get("press", 1) > 1 or kind == "sos_cancel":
@@ -74,19 +78,19 @@ class Logbook:
 
     def holds(self) -> bool:
         """Say whether records wait for their receipt."""
-        return any(self.journal.held(stream) for stream in FAMILIES)
+        return any(self.held(stream) for stream in FAMILIES)
+
+    def held(self, stream: str) -> int:
+        """Return how many records of a stream wait for their receipt."""
+        return self.journal.held(stream) + (self.old.held(stream) if self.old else 0)
 
     def name_lost(self) -> None:
         """Seal as records what the journal had to drop: it is awaited somewhere."""
-        # Read anew for each: sealing one may drop more, even add to the range just sealed.
-        while self.journal.lost():
-            stream, first, count, kinds = self.journal.lost()[0]
-            fields = {"stream": stream, "first": first, "count": count}
-            if kinds:
-                fields["kinds"] = kinds
-            if self.event("dropped", fields) is None:
-                return
-            self.journal.named(stream, first, count)
+        if self.journal.lost():
+            from device.services.losses import name
+
+            name(self)
+            forget("device.services.losses")
 
     def message(self, family: str, stream: str, seq: int) -> tuple | None:
         """Return (seq, count, message to publish) of the first record from seq on that waits."""
@@ -130,6 +134,11 @@ class Logbook:
     def _go_to_memory(self, dropped: int) -> None:
         from device.adapters.ram_journal import RamJournal
 
+        self.old = False
+        if self.journal is not None:
+            # Its constructor is gone by now, and not missed.
+            self.old = type(self)()
+            self.old.journal = self.journal
         self.journal = RamJournal(dropped)
         self.faults.add("journal")
 

@@ -14,23 +14,23 @@ WINDOW_MAX = 16
 LANES = "sexrt"  # Families of the journal, the most urgent first.
 # First and longest wait in ms for a receipt; doubling. The gateway joins the receipts of tracks
 # and readings for up to 540 s, and events are receipted at once.
-_RESEND_MS = {
-    "s": (2_000, 60_000),
-    "e": (10_000, 300_000),
-    "x": (10_000, 300_000),
-    "t": (600_000, 600_000),
-    "r": (600_000, 600_000),
-}
-# Tracks and readings go with QoS 0: what the broker passed to nobody is lost without a sound.
+_SOS_MS, _SOS_MAX_MS = 2_000, 60_000
+_EVENT_MS, _EVENT_MAX_MS = 10_000, 300_000
+_TRACK_MS = 600_000
 # So the first of a connection goes alone, which the gateway receipts at once, until it has been;
 # and a receipt that leaves one out while it names a later one says that it was lost.
-_FIRST_MS = (10_000, 600_000)
+_FIRST_MS = 10_000
 _HOLE_MS = 10_000
 _SEQ, _DUE, _TRIES = 0, 1, 2
 
 
 class Sender:
-    """The one that feeds the link from the journal."""
+    """The one that feeds the link from the journal.
+
+    Attributes:
+        old: Another, for the journal in flash once that has failed; it sends when this one has
+            nothing to do.
+    """
 
     def __init__(self, logbook, link, clock) -> None:
         self._logbook = logbook
@@ -39,6 +39,7 @@ class Sender:
         self._poke = asyncio.Event()
         self._windows = {}
         self._cursors = {}
+        self.old = None
         self._answered = set()  # Lanes that had a receipt in this connection.
         self.restart()
 
@@ -48,6 +49,8 @@ class Sender:
             self._windows[lane] = []
             self._cursors[lane] = 1
         self._answered.clear()
+        if self.old:
+            self.old.restart()
         self._epoch = self._logbook.journal.epoch
         self._poke.set()
 
@@ -75,16 +78,18 @@ class Sender:
         """Send what is due, for ever."""
         while True:
             beat()
-            if self._link.up.is_set() and self._send_one():
+            if self._link.up.is_set() and (self.send_one() or (self.old and self.old.send_one())):
                 await asyncio.sleep_ms(0)
             else:
                 self._poke.clear()
                 await self._poke.wait()
 
-    def _send_one(self) -> bool:
+    def send_one(self) -> bool:
         """Post the most urgent message that is due; False if there is none, or no room for it."""
         if self._epoch != self._logbook.journal.epoch:
-            self.restart()  # The flash has failed: the journal in memory counts anew.
+            # The flash has failed: the journal in memory counts anew.
+            self.old = Sender(self._logbook.old, self._link, self._clock)
+            self.restart()
         now = self._clock.uptime_ms()
         for lane in LANES:
             window = self._windows[lane]
@@ -117,7 +122,12 @@ class Sender:
             entry = [seq, 0, 0]
             self._windows[lane].append(entry)
             self._cursors[lane] = seq + count
-        first_ms, longest_ms = _FIRST_MS if self._is_first(lane) else _RESEND_MS[lane]
+        first_ms, longest_ms = _EVENT_MS, _EVENT_MAX_MS
+        if lane == "s":
+            first_ms, longest_ms = _SOS_MS, _SOS_MAX_MS
+        elif lane in "tr":
+            first_ms = _FIRST_MS if self._is_first(lane) else _TRACK_MS
+            longest_ms = _TRACK_MS
         entry[_DUE] = now + min(first_ms << min(entry[_TRIES], 10), longest_ms)
         entry[_TRIES] += 1
         return True

@@ -21,7 +21,7 @@ def compose(station, heap_free: int) -> bytes:
     state["rssi_dbm"] = board.rssi_dbm()
     state["heap_free"] = heap_free
     state["reset"] = board.reset_reason()
-    state["held"] = {stream: journal.held(stream) for stream in FAMILIES}
+    state["held"] = {stream: station.logbook.held(stream) for stream in FAMILIES}
     state["dropped"] = journal.dropped
     state["faults"] = station.faults()
     state.update(station.kind.state())

@@ -37,7 +37,7 @@ class Station:
         self.clock = make_once(Clock, board, self.kept, build["built_s"])
         self.logbook = make_once(Logbook, board, self.kept, self.clock)
         self.link = make_once(Link, board, self)
-        self.sender = make_once(Sender, self.logbook, self.link, self.clock)
+        self.sender = Sender(self.logbook, self.link, self.clock)
         self.logbook.on_sealed = self.sender.poke
         self.orders = make_once(Orders, self.kept, self.clock, self.logbook)
         self.supervisor = make_once(Supervisor, board, self.kept, self.logbook.boot)
@@ -145,12 +145,15 @@ class Station:
 
     def _on_receipt(self, receipt: dict) -> None:
         self.clock.offer(quality.SERVER, receipt["at"])
-        journal = self.logbook.journal
-        if receipt["epoch"] != journal.epoch:
+        book, sender = self.logbook, self.sender
+        if receipt["epoch"] != book.journal.epoch and sender.old:
+            book, sender = book.old, sender.old
+        if receipt["epoch"] != book.journal.epoch:
             return
         for stream, counts in receipt["streams"].items():
-            journal.receive(stream, counts[0], counts[1:])
-        self.sender.on_receipt(receipt["streams"])
+            book.journal.receive(stream, counts[0], counts[1:])
+        sender.on_receipt(receipt["streams"])
+        self.sender.poke()
         self.supervisor.well()
         self.kind.on_receipt(receipt)
 
@@ -192,19 +195,16 @@ class Station:
                 self.kind.on_expired(command)
             self.kind.on_tick()
             if self.trial or self.reset_ms is not None:
-                self._look_at_changes()
+                from device.services.changes import watch_over
+
+                watch_over(self)
+                forget("device.services.changes")
             self.link.poke()
             self.sender.poke()
             if self.link.up.is_set():
                 self.logbook.name_lost()
                 self._tell_state(ticks % LOOK_TICKS == 0)
             await asyncio.sleep_ms(TICK_MS)
-
-    def _look_at_changes(self) -> None:
-        from device.services.changes import watch_over
-
-        watch_over(self)
-        forget("device.services.changes")
 
     def _tell_state(self, look: bool) -> None:
         """Publish the state if it is due, or if it changed and the last one was not just now."""

@@ -26,6 +26,7 @@ def on_status(terminal, sos, status: dict) -> None:
 
 def cancel(terminal, sos) -> None:
     """The wearer takes it back."""
-    if sos.is_open:
-        terminal.station.logbook.event("sos_cancel", {"incident": sos.incident}, sos=True)
+    fields = {"incident": sos.incident}
+    # Without room for its record it did not happen: the SOS stays, and is shown.
+    if sos.is_open and terminal.station.logbook.event("sos_cancel", fields, sos=True):
         terminal.apply_sos("cancel")
