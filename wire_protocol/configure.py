@@ -64,9 +64,12 @@ def _wrong_one(name: str, value: object) -> str:
 
 
 def _wrong_text(name: str, value: object, least: int, most: int) -> str:
-    if type(value) is not str or not least <= len(value.encode()) <= most or "\0" in value:
-        return f"{name} is not text of {least}..{most} bytes"
-    return ""
+    try:
+        if type(value) is str and least <= len(value.encode()) <= most and "\0" not in value:
+            return ""
+    except ValueError:  # Half of a surrogate pair
+        pass
+    return f"{name} is not text of {least}..{most} bytes"
 
 
 def _wrong_networks(value: object) -> str:

@@ -27,29 +27,54 @@ def parse_command(payload: bytes) -> lean.Json:
     Raises:
         WireError: It is no command.
     """
-    command = lean.load(payload)
-    check_id(command)
-    check_text(command, "kind", 20)
-    lean.check_int(command, "ttl_s", 1, TTL_S_MAX)
-    lean.check_int(command, "issued", 0, lean.AT_MS_MAX)
-    body, kind = command.get("body"), command["kind"]
-    if kind not in KINDS:
-        command["body"] = None
-    elif type(body) is not dict:
-        raise WireError("command without a body")
-    elif kind == "message":
-        check_text(body, "text", TEXT_BYTES_MAX)
-        if type(body.get("answers", False)) is not bool:
-            raise WireError("answers neither true nor false")
-    elif kind == "ring":
-        lean.check_int(body, "for_s", 1, RING_S_MAX)
-    elif kind == "read_log":
-        lean.check_int(body, "first", 0, lean.U32_MAX)
-    elif kind == "configure" and type(body.get("settings")) is not dict:
-        raise WireError("configure without settings")
-    elif kind == "duty" and body.get("on") is not True and body.get("on") is not False:
-        raise WireError("duty neither on nor off")
+    command = load_named(payload)
+    reason = wrong_command(command)
+    if reason:
+        raise WireError(reason)
     return command
+
+
+def load_named(payload: bytes) -> lean.Json:
+    """Return a message that has an id, whatever else it has; WireError if it has none."""
+    message = lean.load_any(payload)
+    check_id(message)
+    return message
+
+
+def wrong_command(command: lean.Json) -> str:
+    """Return what is wrong with a command that has an id (field and limit), or "".
+
+    In words, not raised: the device answers with it, and there the texts of exceptions are left
+    out. A body that is of no use becomes None.
+    """
+    reason = (
+        wrong_int(command, "v", 1, 1)
+        or wrong_text(command, "kind", 20)
+        or wrong_int(command, "ttl_s", 1, TTL_S_MAX)
+        or wrong_int(command, "issued", 0, lean.AT_MS_MAX)
+    )
+    body, kind = command.get("body"), command.get("kind")
+    if reason or kind not in KINDS:
+        command["body"] = None
+        return reason
+    if type(body) is not dict:
+        return "bad: body {}"
+    return _wrong_body(kind, body)
+
+
+def _wrong_body(kind: str, body: lean.Json) -> str:
+    if kind == "message":
+        reason = wrong_text(body, "text", TEXT_BYTES_MAX)
+        return reason or _wrong_flag(body.get("answers", False), "answers")
+    if kind == "ring":
+        return wrong_int(body, "for_s", 1, RING_S_MAX)
+    if kind == "read_log":
+        return wrong_int(body, "first", 0, lean.U32_MAX)
+    if kind == "configure" and type(body.get("settings")) is not dict:
+        return "bad: settings {}"
+    if kind == "duty":
+        return _wrong_flag(body.get("on"), "on")
+    return ""
 
 
 def parse_sos_status(payload: bytes) -> lean.Json:
@@ -74,6 +99,26 @@ def parse_watch(payload: bytes) -> lean.Json:
     watch = lean.load(payload)
     lean.check_int(watch, "lease_s", 1, LEASE_S_MAX)
     return watch
+
+
+def wrong_int(message: lean.Json, name: str, low: int, high: int) -> str:
+    """Return which limits an integer field does not keep, or ""."""
+    value = message.get(name)
+    good = type(value) is int and low <= value <= high
+    return "" if good else f"bad: {name} {low}..{high}"
+
+
+def wrong_text(message: lean.Json, name: str, bytes_max: int) -> str:
+    """Return which limit a field of text does not keep, or ""; UTF-8, without zeros."""
+    try:
+        check_text(message, name, bytes_max)
+    except WireError:
+        return f"bad: {name} 0..{bytes_max} bytes"
+    return ""
+
+
+def _wrong_flag(value: object, name: str) -> str:
+    return "" if value is True or value is False else f"bad: {name} true or false"
 
 
 def check_text(message: lean.Json, name: str, bytes_max: int) -> None:

@@ -15,6 +15,7 @@ from tests.device.test_terminal import (  # noqa: F401 - fixtures
     status,
     terminal,
 )
+from wire_protocol import configure
 
 RING = [[150, 150], [500, 0]]  # Short, long.
 
@@ -226,6 +227,64 @@ def test_settings_out_of_their_limits_are_refused_by_name(gateway):  # noqa: F81
     gateway.send(DEVICE, "command", wrong)
     refused = gateway.wait_result(f"{1:016x}", "refused")
     assert refused["reason"] == "batch_s is 9999, not 1..600"
+
+
+BAD = [
+    ({"v": 2}, "bad: v 1..1"),
+    ({"kind": 5}, "bad: kind 0..20 bytes"),
+    ({"ttl_s": 604_801}, "bad: ttl_s 1..604800"),
+    ({"ttl_s": 0}, "bad: ttl_s 1..604800"),
+    ({"issued": -1}, "bad: issued 0..4294967295999"),
+    ({"body": []}, "bad: body {}"),
+    ({"kind": "message", "body": {"text": "x" * 241}}, "bad: text 0..240 bytes"),
+    ({"kind": "message", "body": {"text": "x", "answers": 1}}, "bad: answers true or false"),
+    ({"kind": "ring", "body": {"for_s": 301}}, "bad: for_s 1..300"),
+    ({"kind": "read_log", "body": {"first": -1}}, "bad: first 0..4294967295"),
+    ({"kind": "duty", "body": {"on": 1}}, "bad: on true or false"),
+    ({"kind": "configure", "body": {"settings": 1}}, "bad: settings {}"),
+]
+
+
+@pytest.mark.usefixtures("online")
+def test_a_malformed_command_is_refused_by_field_and_limit(gateway):  # noqa: F811
+    made = json.loads(command(1, "duty", {"on": True}))
+    for number, (fields, _) in enumerate(BAD, 1):
+        message = made | {"id": f"{number:016x}"} | fields
+        gateway.send(DEVICE, "command", json.dumps(message).encode())
+    for number, (_, reason) in enumerate(BAD, 1):
+        assert gateway.wait_result(f"{number:016x}", "refused")["reason"] == reason
+    for number, (fields, reason) in enumerate(
+        (({"sensor": "cat"}, "bad: sensor unknown"), ({"for_s": -1}, "bad: for_s 0..86400")), 50
+    ):
+        message = {"v": 1, "id": f"{number:016x}", "sensor": "smoke", "for_s": 1} | fields
+        gateway.send(DEVICE, "mute", json.dumps(message).encode())
+        assert gateway.wait_result(f"{number:016x}", "refused")["reason"] == reason
+    assert gateway.events("duty")[-1]["by"] == "boot"
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({}, "settings: an object of 1..12 names is wanted"),
+        ({"sos_hold_ms": 10_001}, "sos_hold_ms is 10001, not 0..10000"),
+        ({"batch_fixes": 0}, "batch_fixes is 0, not 1..60"),
+        ({"batch_s": 601}, "batch_s is 601, not 1..600"),
+        ({"state_s": 9}, "state_s is 9, not 10..86400"),
+        ({"return_s": 301}, "return_s is 301, not 0..300"),
+        ({"broker_port": 0}, "broker_port is 0, not 1..65535"),
+        ({"silent": 1}, "silent is neither true nor false"),
+        ({"broker_host": ""}, "broker_host is not text of 1..64 bytes"),
+        ({"broker_name": "x" * 65}, "broker_name is not text of 1..64 bytes"),
+        ({"broker_name": "\ud800"}, "broker_name is not text of 1..64 bytes"),
+        ({"networks": []}, "networks: a list of 1..4 is wanted"),
+        ({"networks": ["x"]}, "networks: [name, password] is wanted"),
+        ({"networks": [["x" * 33, ""]]}, "network name is not text of 1..32 bytes"),
+        ({"networks": [["x", "short"]]}, "network password is not text of 8..63 bytes"),
+        ({"cat": 1}, "cat: no such setting"),
+    ],
+)
+def test_each_setting_names_its_limit(settings, reason):
+    assert configure.wrong(settings) == reason
 
 
 @pytest.mark.usefixtures("online")

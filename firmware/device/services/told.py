@@ -14,29 +14,32 @@ MUTE_TTL_S = 60
 def take(station, topic: str, payload: bytes) -> None:
     """Do what a message of any topic but `receipt` says; WireError if it breaks the protocol."""
     if topic == "command":
-        command = lean_told.parse_command(payload)
-        left_s = command["ttl_s"]
-        if station.clock.quality >= quality.SERVER:
+        command = lean_told.load_named(payload)
+        reason = lean_told.wrong_command(command)
+        left_s = 1 if reason else command["ttl_s"]
+        if not reason and station.clock.quality >= quality.SERVER:
             # A clock that is a little behind must not lengthen the time to live.
             age_s = (station.clock.now_ms() - command["issued"]) // 1000
             left_s = min(left_s, left_s - age_s)
-        _run(station, command["id"], command["kind"], command["body"], left_s)
+        _run(station, command, command.get("kind"), command["body"], left_s, reason)
     elif topic == "mute":
-        from wire_protocol.lean_mute import parse_mute
+        from wire_protocol.lean_mute import wrong_mute
 
-        mute = parse_mute(payload)
-        _run(station, mute["id"], "mute", mute, MUTE_TTL_S)
+        mute = lean_told.load_named(payload)
+        _run(station, mute, "mute", mute, MUTE_TTL_S, wrong_mute(mute))
     elif topic == "sos_status":
         station.kind.on_sos_status(lean_told.parse_sos_status(payload))
     elif topic == "watch":
         station.kind.on_watch(lean_told.parse_watch(payload)["lease_s"])
 
 
-def _run(station, command: str, kind: str, body: dict | None, left_s: int) -> None:
-    orders = station.orders
+def _run(station, message: dict, kind: str, body: dict | None, left_s: int, wrong: str) -> None:
+    orders, command = station.orders, message["id"]
     if orders.is_known(command):
         return
-    answer = _refusal(orders, body, left_s)
+    answer = ("refused", wrong, None) if wrong else _refusal(orders, body, left_s)
+    if wrong:
+        station.refused += 1
     if not orders.take(command, left_s):
         answer = ("refused", "ledger cannot be written", None)
     if answer is None:
