@@ -70,6 +70,9 @@ class Terminal:
             self.set_duty(self.station.settings.duty, "boot")
         else:
             self.duty = duty is True
+        for row in station.kept.load("tasks") or ():
+            if row[0] in station.orders.waiting:
+                self.messages.append(row[:3])
         sos = self._sos
         sos.restore(station.kept.load("sos"))
         if sos.is_open:

@@ -55,6 +55,36 @@ def test_a_wearer_accepts_a_task_arrives_and_is_done(online, gateway):  # noqa: 
     assert gateway.wait_result(task, "done")["data"] == {"answer": "done"}
 
 
+def test_a_task_that_was_accepted_goes_on_after_a_restart(online, gateway):  # noqa: F811
+    def says(word):
+        online.push("ok")
+        online.push("ok", "release")
+        wait_for(lambda: [r["data"] for r in gateway.results(task)][-1] == {"answer": word}, word)
+
+    task = send(gateway, 1, "message", {"text": "去东桥看水位", "answers": True})
+    gateway.wait_result(task, "accepted")
+    online.shows("OK = accept (1)")
+    says("accept")
+    online.pull_battery()
+    online.on()
+    online.shows("OK = arrived (1)")
+    assert "去东桥看水位" in online.ask("station.kind._lines()")
+    says("arrived")
+    # The power goes before the answer is sealed: the next start makes it.
+    row = json.loads((online.journal / "tasks.json").read_text())[0]
+    online.pull_battery()
+    (online.journal / "tasks.json").write_text(json.dumps([[*row[:3], row[3] + 1]]))
+    online.on()
+    wait_for(lambda: len(gateway.results(task)) == 4, "arrived, again")
+    says("done")
+    assert gateway.wait_result(task, "done")["data"] == {"answer": "done"}
+    online.pull_battery()
+    online.on()
+    gateway.wait_state(lambda state: state["online"] and state["boot"] == 4, "online again")
+    assert online.ask("station.kind.messages") == []
+    assert [r["status"] for r in gateway.results(task)] == ["accepted"] * 4 + ["done"]
+
+
 def test_a_wearer_declines_by_holding(terminal, gateway):  # noqa: F811
     terminal.on(faster=10)
     gateway.wait_state(lambda state: state["online"], "online")

@@ -7,6 +7,8 @@ is sealed, so that the next start knows whether it was.
 
 import binascii
 
+from device.late import forget
+
 WAITING_MAX = 4  # More are refused as busy.
 LEDGER_MAX = 64  # Ids remembered; the gateway repeats a command until its result, not after it.
 _ID_BYTES = 8
@@ -33,6 +35,12 @@ class Orders:
         if answer and answer[0] == logbook.journal.next_seq("result"):
             # Before any other result takes the seq that was kept for it.
             logbook.result(*answer[1:])
+        tasks = kept.load("tasks")
+        if tasks:
+            from device.services.terminal_orders import resume
+
+            own += resume(self.waiting, tasks, rows, logbook)
+            forget("device.services.terminal_orders")
         for command in rows:
             if command in own:
                 continue
@@ -41,7 +49,8 @@ class Orders:
             elif rows[command] >= logbook.journal.next_seq("result"):
                 logbook.result(command, "failed", "restarted")
         for command in list(self.waiting):
-            self.finish(command, "failed", "restarted")
+            if command not in own:
+                self.finish(command, "failed", "restarted")
 
     def is_known(self, command: str) -> bool:
         """Say whether this command came before."""

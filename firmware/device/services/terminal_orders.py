@@ -1,9 +1,9 @@
 """Commands to a terminal, and what its wearer answers; loaded for the moment, then dropped."""
 
 LOCATE_MS = 60_000
-ANSWER_MS = 86_400_000  # A task that was accepted may take a day.
-HOLD_MS = 1_500  # OK held so long says no.
+TASK_MS = 86_400_000  # A task that was accepted may take a day; another after a restart.
 ANSWERS = ("accept", "arrived", "done")  # What OK says, one after the other, to what asks.
+HOLD_MS = 1_500  # OK held so long says no.
 
 
 def order(terminal, kind: str, body: dict, command: str) -> tuple | None:
@@ -53,6 +53,27 @@ def set_duty(terminal, on: bool, by: str) -> None:
     station.changed()
 
 
+def resume(waiting: dict, tasks: list, rows: dict, logbook) -> list:
+    """Take up the tasks that their wearer had accepted before this start; returns their ids.
+
+    Args:
+        waiting: Command id -> uptime at which it expires.
+        tasks: As `_keep_tasks` kept them.
+        rows: Of the ledger: 0 for a command that waits, or the seq of its last result.
+        logbook: Where an answer is sealed that the power cut off.
+    """
+    found = []
+    next_seq = logbook.journal.next_seq("result")
+    for command, _, step, seq in tasks:
+        if rows.get(command, 1) == 0 or rows.get(command, 0) >= next_seq:
+            found.append(command)
+            waiting[command] = TASK_MS
+            if seq >= next_seq:
+                answer = ANSWERS[ANSWERS.index(step) - 1]
+                logbook.result(command, "accepted", "", {"answer": answer})
+    return found
+
+
 def self_test(terminal) -> dict:
     """Return part -> "ok" or what is wrong with it."""
     parser = terminal.parser
@@ -77,9 +98,31 @@ def _answer(terminal, command: str, status: str, says: str | None) -> None:
     data = None if says is None else {"answer": says}
     station = terminal.station
     if status == "accepted":
-        station.orders.waiting[command] = station.clock.uptime_ms() + ANSWER_MS
+        station.orders.waiting[command] = station.clock.uptime_ms() + TASK_MS
+        # Before the result: a start after a power cut in between makes it.
+        _keep_tasks(terminal, command)
         station.logbook.result(command, status, "", data)
     else:
         terminal.messages.pop(0)
         station.orders.finish(command, status, "declined" if says == "decline" else "", data)
+        _keep_tasks(terminal, None)
     terminal.show(again=False)
+
+
+def _keep_tasks(terminal, answered: str | None) -> None:
+    """Keep [command, text, step, seq of its last answer] of each task that was accepted.
+
+    Args:
+        terminal: Whose they are.
+        answered: The command whose answer is the next result.
+    """
+    station = terminal.station
+    old = {row[0]: row for row in station.kept.load("tasks") or ()}
+    rows = []
+    for command, text, step in terminal.messages:
+        if command == answered:
+            rows.append([command, text, step, station.logbook.journal.next_seq("result")])
+        elif command in old:
+            rows.append(old[command])
+    if rows or old:
+        station.kept.save("tasks", rows)
