@@ -17,10 +17,9 @@ LONGEST_REST_MS = 30_000
 STABLE_MS = 60_000  # A task that lived this long starts again at the first rest.
 CRASHES_MAX = 5  # In a row, none of them after a stable life.
 WELL_MS = 300_000  # A device that ran so long without a crash works, link or no link.
-# And with a receipt after this: what breaks at every start has shown itself by then.
-PROVEN_MS = 60_000
-_SERVING = ("link", "sender", "tick")  # What an open SOS lives on.
-_NAME, _START, _LIMIT, _BEAT, _TASK, _BEGAN, _CRASHES = 0, 1, 2, 3, 4, 5, 6
+PROVEN_MS = 60_000  # One with a receipt: what breaks at every start has shown itself by then.
+_SERVING = "link sender tick"  # What an open SOS lives on.
+_NAME, _START, _LIMIT, _BEAT, _TASK, _CRASHES = 0, 1, 2, 3, 4, 5
 
 
 class Supervisor:
@@ -38,10 +37,10 @@ class Supervisor:
         self._kept = kept
         self._boot = boot
         self._tasks = []
-        self._heard = False
+        self._crash_ms = 0  # Uptime of the last one.
+        self._quiet_ms = WELL_MS  # How long none must come for this start to be well.
         self.crashed = set()
-        self.on_crash, self.on_well = _unheard, _nothing
-        self.is_needed = _never
+        self.on_crash, self.on_well, self.is_needed = _unheard, _nothing, _nothing
 
     def add(self, name: str, start, limit_s: int | None) -> None:
         """Add a task.
@@ -52,8 +51,7 @@ class Supervisor:
             limit_s: Longest time between two calls of `beat`; None for a task that waits for the
                 outside world and is well as long as it has not crashed.
         """
-        now = self._board.uptime_ms()
-        self._tasks.append([name, start, limit_s, now, None, now, 0])
+        self._tasks.append([name, start, limit_s, self._board.uptime_ms(), None, 0])
 
     async def run(self) -> None:
         """Run all tasks for ever.
@@ -67,48 +65,31 @@ class Supervisor:
         while True:
             if not self.late():
                 watchdog.feed()
-                self._look_whether_well()
-            for row in self._mattering():
-                if row[_CRASHES] >= CRASHES_MAX:
-                    raise DeviceError(row[_NAME] + " crashes again and again")
+                if self._board.uptime_ms() - self._crash_ms >= self._quiet_ms:
+                    tell, self.on_well = self.on_well, _nothing
+                    tell()
             await asyncio.sleep_ms(FEED_MS)
 
     def well(self) -> None:
         """What was sent has been received: the tasks that serve an SOS do so."""
-        self._heard = True
+        self._quiet_ms = PROVEN_MS
         for row in self._tasks:
             if row[_NAME] in _SERVING:
                 row[_CRASHES] = 0
 
-    def leave(self) -> None:
-        """A restart on purpose follows: a start that was heard did not fail."""
-        if self._heard:
-            self._tell_well()
-
     def late(self) -> list:
-        """Return the names of the tasks that hang."""
+        """Return the names of the tasks that hang; DeviceError if one crashes again and again."""
         now = self._board.uptime_ms()
-        return [
-            row[_NAME]
-            for row in self._mattering()
-            if row[_LIMIT] and now - row[_BEAT] > row[_LIMIT] * 1000
-        ]
-
-    def _mattering(self) -> list:
         needed = self.is_needed()
-        return [row for row in self._tasks if not needed or row[_NAME] in _SERVING]
-
-    def _look_whether_well(self) -> None:
-        now = self._board.uptime_ms()
-        if self._heard and now >= PROVEN_MS:
-            if not any(r[_CRASHES] and now - r[_BEGAN] < STABLE_MS for r in self._tasks):
-                self._tell_well()
-        elif not self.crashed and now >= WELL_MS:
-            self._tell_well()
-
-    def _tell_well(self) -> None:
-        tell, self.on_well = self.on_well, _nothing
-        tell()
+        found = []
+        for row in self._tasks:
+            if needed and row[_NAME] not in _SERVING:
+                continue
+            if row[_CRASHES] >= CRASHES_MAX:
+                raise DeviceError(row[_NAME] + " crashes again and again")
+            if row[_LIMIT] and now - row[_BEAT] > row[_LIMIT] * 1000:
+                found.append(row[_NAME])
+        return found
 
     # One for each task; lives as long as the device.
     async def _keep(self, row: list) -> None:
@@ -118,17 +99,16 @@ class Supervisor:
         rest_ms = FIRST_REST_MS
         while True:
             beat()
-            row[_BEGAN] = row[_BEAT]
+            began_ms = row[_BEAT]
             try:
                 await row[_START](beat)
                 error = DeviceError("it returned")
             except Exception as raised:  # noqa: BLE001 - the outermost loop of every task
                 error = raised
-            now = self._board.uptime_ms()
-            if now - row[_BEGAN] >= STABLE_MS:
+            self._crash_ms = self._board.uptime_ms()
+            if self._crash_ms - began_ms >= STABLE_MS:
                 rest_ms, row[_CRASHES] = FIRST_REST_MS, 0
             row[_CRASHES] += 1
-            row[_BEGAN] = now
             try:
                 self._note(row[_NAME], error)
             except Exception as fault:  # noqa: BLE001 - a note that fails must not end the task
@@ -148,11 +128,7 @@ class Supervisor:
             self.on_crash(text)
 
 
-def _nothing() -> None:
-    pass
-
-
-def _never() -> object:
+def _nothing() -> object:
     return None
 
 

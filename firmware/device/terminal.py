@@ -17,7 +17,7 @@ NO_FIX_MS = 120_000  # On duty without one for so long is a fault that the state
 CLICKS = 3  # Short presses of SOS, one soon after the other, raise it without light or tone.
 CLICK_MS = 700
 SCREEN_TEXT_CHARS = 120
-WAIT_S = 60  # Whoever waits for a button is woken once a second: so long without a turn, it hangs.
+WAIT_S = 60  # Who waits for a button is woken once a second: so long without a turn, it hangs.
 
 
 class Terminal:
@@ -43,13 +43,12 @@ class Terminal:
         self.messages = []
         self.ringing_ms = 0
         self._call_ms = 0  # Uptime at which neighbours are asked again.
-        self._trigger = None  # Of the SOS that the task `sos` is to raise.
+        self._trigger = None  # Of an SOS that is being raised.
         self._pressed_ms = 0  # Uptime of the last press; a restart counts as one.
         self._clicks = []  # Uptimes of short presses of SOS.
         self._ok_ms = 0
         self.locating = {}
         self._hold = None  # The task that waits while the SOS button is held.
-        self._held = asyncio.Event()  # It was held long enough, or a second has passed.
         self.parser = make_once(NmeaParser)
         self._fed = asyncio.Event()
         self._light = None
@@ -61,7 +60,6 @@ class Terminal:
         add = station.supervisor.add
         add("receiver", self._receive, None)
         add("epochs", self._end_epochs, None)
-        add("sos", self._raise_sos, WAIT_S)
         add("buttons", self._listen, WAIT_S)
         if self._board.neighbours is not None:
             add("neighbours", self._hear, None)
@@ -153,8 +151,8 @@ class Terminal:
 
     def on_tick(self) -> None:
         """A second has passed."""
-        self._board.poke()
-        self._held.set()
+        self._raise()
+        self._seal_unsealed()
         self._seal_if_due()
         now = self.station.clock.uptime_ms()
         for command in [c for c in self.locating if self.locating[c] <= now]:
@@ -191,9 +189,16 @@ class Terminal:
     # SOS.
 
     def raise_sos(self, trigger: str) -> None:
-        """Raise it: by button, silent, man_down or check_in; the task `sos` does the rest."""
+        """Raise it: by button, silent, man_down or check_in; should it fail, the tick does."""
         self._trigger = trigger
-        self._held.set()
+        self._raise()
+
+    def _raise(self) -> None:
+        trigger = self._trigger
+        if trigger:
+            silent = self.station.settings.silent and trigger == "button"
+            self._press("silent" if silent else trigger)
+            self._trigger = None
 
     def _call(self, now: int) -> None:
         """Without a link: ask whoever is near to carry what of an SOS, or its end, waits."""
@@ -438,17 +443,6 @@ class Terminal:
 
                 take(station, frame)
                 self._forget_relay()
-
-    async def _raise_sos(self, beat) -> None:
-        self._seal_unsealed()
-        while True:
-            beat()
-            await self._held.wait()
-            self._held.clear()
-            trigger, self._trigger = self._trigger, None
-            if trigger:
-                silent = self.station.settings.silent and trigger == "button"
-                self._press("silent" if silent else trigger)
 
     async def _listen(self, beat) -> None:
         while True:

@@ -145,7 +145,7 @@ class Agent:
         while True:
             beat()
             self.link.poke()
-            self.board.poke()
+            self.board.settle()
             if self.link.up.is_set():
                 self.outbox.send_due()
                 self._tell_state()

@@ -853,15 +853,21 @@ def test_a_connection_that_lives_long_is_well_and_the_watchdog_is_fed(terminal, 
     assert terminal.ask("station.link.connection") == 1
 
 
-def test_buttons_or_an_sos_that_hang_are_noticed(terminal, gateway):
+def test_buttons_that_hang_are_noticed(terminal, gateway):
     terminal.on(faster=20)
     gateway.wait_state(lambda state: state["online"], "online")
-    time.sleep(5)  # 100 s of its clock: nobody touches a button, and both are well.
+    time.sleep(5)  # 100 s of its clock: nobody touches a button, and they are well.
     assert terminal.ask("station.supervisor.late()") == []
     # What never comes, in the place of what they wait for.
-    hang = "lambda: board.receiver.readinto(bytearray(1))"
-    terminal.ask(f"setattr(board, 'next_input', {hang})")
-    terminal.ask(f"setattr(station.kind._held, 'wait', {hang})")
-    wait_for(
-        lambda: terminal.ask("sorted(station.supervisor.late())") == ["buttons", "sos"], "both"
-    )
+    terminal.ask("setattr(board, 'next_input', lambda: board.receiver.readinto(bytearray(1)))")
+    wait_for(lambda: terminal.ask("station.supervisor.late()") == ["buttons"], "the buttons")
+
+
+def test_an_sos_whose_raising_fails_is_raised_by_the_tick(terminal, gateway):
+    terminal.on()
+    gateway.wait_state(lambda state: state["online"], "online")
+    terminal.ask("setattr(station.kind, '_seal_press', None)")
+    terminal.hold()
+    wait_for(lambda: "tick" in terminal.ask("sorted(station.supervisor.crashed)"), "its failure")
+    terminal.ask("delattr(station.kind, '_seal_press')")
+    gateway.wait_event("sos")

@@ -62,14 +62,12 @@ def watch_over(station) -> None:
         cut = now - station.calm_ms >= SOS_TRIAL_MS and not station.link.up.is_set()
         if cut or now >= TRIAL_MS:
             end_trial(station, False)
-            station.supervisor.leave()
             station.board.reset()
     elif now >= station.reset_ms and not station.kind.is_pressed():
         station.reset_ms = None
         if sos:
             _withdraw(station)
         else:
-            station.supervisor.leave()
             station.board.reset()
 
 

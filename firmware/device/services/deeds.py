@@ -64,5 +64,7 @@ def _restart(station, trial: list | None, result: list | None) -> tuple:
     forget("device.services.changes")
     if reason:
         return "refused" if reason == "busy" else "failed", reason, None
+    # A start that ends on purpose did not fail: whoever commands it was heard.
+    station.supervisor.on_well()
     station.reset_at(RESET_MS)
     return "accepted", "", None

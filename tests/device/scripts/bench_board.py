@@ -102,7 +102,7 @@ class Board:
         raise OSError("no network")
 
     def settle(self):
-        pass
+        self._came.set()
 
     def network_is_up(self):
         return self._network
@@ -115,9 +115,6 @@ class Board:
             self._came.clear()
             await self._came.wait()
         return self._inputs.pop(0) if self._inputs else ("", "")
-
-    def poke(self):
-        self._came.set()
 
     def light(self, pattern):
         self._show("light", pattern)

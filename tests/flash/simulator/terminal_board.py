@@ -77,9 +77,6 @@ class Board(Identity):
             await self._came.wait()
         return self._inputs.pop(0) if self._inputs else ("", "")
 
-    def poke(self):
-        self._came.set()
-
     def light(self, pattern):
         pass
 
@@ -115,6 +112,7 @@ class Board(Identity):
 
     def settle(self):
         self._boot.settle()
+        self._came.set()
 
     def well(self):
         self._boot.well()

@@ -89,12 +89,8 @@ class Board(Identity):
             )
 
     async def next_input(self) -> tuple:
-        """Wait for a button, or for `poke`; returns (name, action), both empty after a poke."""
+        """Wait for a button, or for `settle`; returns (name, action), both empty after that."""
         return await self._buttons.next()
-
-    def poke(self) -> None:
-        """Let whoever waits for a button have a turn."""
-        self._buttons.poke()
 
     def sensor_read(self, name: str) -> int | None:
         """The value of a sensor in the unit of the wire, or None if there is none of that name."""
@@ -150,8 +146,9 @@ class Board(Identity):
         await self._bearers.up()
 
     def settle(self) -> None:
-        """Give back what helped to load code."""
+        """Give back what helped to load code; whoever waits for a button has a turn."""
         flash.settle()
+        self._buttons.poke()
 
     def network_is_up(self) -> bool:
         """Tell whether there is a network now."""

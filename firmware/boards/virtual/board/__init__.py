@@ -67,15 +67,11 @@ class Board(Identity):
     # What is put into the device.
 
     async def next_input(self) -> tuple:
-        """Wait for a button, or for `poke`; returns (name, action), both empty after a poke."""
+        """Wait for a button, or for `settle`; returns (name, action), both empty after that."""
         if not self._inputs:
             self._input_came.clear()
             await self._input_came.wait()
         return self._inputs.pop(0) if self._inputs else ("", "")
-
-    def poke(self) -> None:
-        """Let whoever waits for a button have a turn."""
-        self._input_came.set()
 
     def put_input(self, name: str, action: str) -> None:
         """A finger moves; raises ValueError when the application takes none of it."""
@@ -127,8 +123,9 @@ class Board(Identity):
         await self._bearers.up()
 
     def settle(self) -> None:
-        """Give back what helped to load code."""
+        """Give back what helped to load code; whoever waits for a button has a turn."""
         flash.settle()
+        self._input_came.set()
 
     def network_is_up(self) -> bool:
         """Tell whether there is a network now."""
