@@ -52,7 +52,7 @@ class Board(Identity):
         super().__init__()
         self._uptime = Uptime()
         self.journal_state, self.journal_lost = flash.journal, flash.journal_lost
-        wifi = Wifi(self.device_id, self.config.get("networks", ()))
+        wifi = Wifi(self.device_id, self.config)
         self._bearers = Bearers(wifi, self._modem(), self.uptime_ms)
         # Behind the Wi-Fi, which cannot do without its own.
         self._held = _hold_for_tls()

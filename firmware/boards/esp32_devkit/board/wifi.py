@@ -16,13 +16,14 @@ class Wifi:
 
     Args:
         name: How the device calls itself on the network.
-        networks: (ssid, password) pairs; password "" is an open network.
+        config: The board's; `networks` are (ssid, password) pairs, password "" is an open network.
+            Read at each try: a command may have changed them after the board was made.
     """
 
-    def __init__(self, name: str, networks) -> None:
+    def __init__(self, name: str, config: dict) -> None:
         network.hostname(name)
         self._station = network.WLAN(network.STA_IF)
-        self._networks = networks
+        self._config = config
         self._at = 0
 
     async def up(self) -> None:
@@ -30,10 +31,13 @@ class Wifi:
         station = self._station
         if station.isconnected():
             return
-        if not self._networks:
+        networks = self._config.get("networks")
+        if not networks:
             raise OSError(_UNREACHABLE, "no network is configured")
-        ssid, password = self._networks[self._at]
+        self._at %= len(networks)
+        ssid, password = networks[self._at]
         station.active(True)
+        before = station.status()  # The chip says what refused it last until something newer does.
         station.disconnect()  # The chip may still be trying the one before.
         station.connect(ssid, password or None)
         began = time.ticks_ms()
@@ -41,9 +45,12 @@ class Wifi:
             await asyncio.sleep_ms(_LOOK_MS)
             if station.isconnected():
                 return
-            if station.status() in _REFUSED and len(self._networks) > 1:
-                break
-        self._at = (self._at + 1) % len(self._networks)
+            status = station.status()
+            if status != before:
+                before = None
+                if status in _REFUSED and len(networks) > 1:
+                    break
+        self._at += 1
         raise OSError(_UNREACHABLE, "no network " + ssid)
 
     def is_up(self) -> bool:
