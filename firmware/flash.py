@@ -154,6 +154,9 @@ def _mount_journal() -> None:
             journal = "formatted"
     except OSError as error:
         print("boot: no journal, nothing can be kept:", error)
+    finally:
+        if journal == "failed":
+            vfs.mount(boots().NoJournal(), "/journal")  # pyright: ignore[reportArgumentType]
 
 
 def _journal_system(partition) -> vfs.VfsLfs2:
