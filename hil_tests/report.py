@@ -145,7 +145,8 @@ def _table(record: Record) -> str:
     account = "<br>".join(map(html.escape, record.account)) or "all sealed records stored once"
     return (
         f"<p>{html.escape(record.title)}. {html.escape(record.device)} on "
-        f"{html.escape(record.board)}. Account: {account}.</p>"
+        f"{html.escape(record.board)}. Account: {account}. "
+        f"Heap free at the least: {record.heap_low} bytes.</p>"
         "<table><tr><th>expected</th><th>due, s</th><th>seen, s</th>"
         f"<th>0 to {end_s:.0f} s</th><th></th></tr>{rows}</table>"
         f"<details><summary>Timeline</summary><pre>{html.escape(record.timeline())}</pre></details>"

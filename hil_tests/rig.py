@@ -17,6 +17,7 @@ from hil_tests.rig_file import BoardSpec, Rig
 from hil_tests.runner import Play
 from hil_tests.scenario_file import DEVICE_KINDS, Scenario
 from hil_tests.servers import Servers
+from hil_tests.small_chip import BUSY_FREE_BYTES_MIN, small_chip
 from hil_tests.virtual_board import VirtualBoard
 from provisioning.fleet import VirtualFleet
 
@@ -38,7 +39,8 @@ class OpenRig:
         self.is_virtual = all(board.backend == "virtual" for board in rig.boards)
         self.servers = Servers(rig.home or home)
         self._network = FaultNetwork()
-        self._fleet = VirtualFleet()
+        self._home = home
+        self._fleets: dict[str, VirtualFleet] = {}
         self._bench: Bench | None = None
         self._boards: list[Board] = []
         self._places: dict[str, queue.SimpleQueue[Place]] = {
@@ -107,9 +109,20 @@ class OpenRig:
         if self._bench is not None:
             self._bench.close()
             self._bench = None
-        self._fleet.stop()
+        for fleet in self._fleets.values():
+            fleet.stop()
         self._network.close()
         self.servers.stop()
+
+    def _fleet(self, heap: str) -> VirtualFleet:
+        """Return what runs the virtual boards that have this much memory."""
+        if heap not in self._fleets:
+            self._fleets[heap] = VirtualFleet() if heap == "host" else self._small(heap)
+        return self._fleets[heap]
+
+    def _small(self, heap: str) -> VirtualFleet:
+        chip = small_chip(self._home / f"chip-{heap}", in_pieces=heap == "pieces")
+        return VirtualFleet(chip.program, options=chip.options, launcher=chip.launcher)
 
     def _open_bench(self) -> "Bench":
         if self._bench is None:
@@ -122,7 +135,8 @@ class OpenRig:
     def _add(self, spec: BoardSpec, name: str, number: int) -> None:
         board: Board
         if spec.backend == "virtual":
-            board = VirtualBoard(name, spec.kind, self.servers, self._fleet)
+            board = VirtualBoard(name, spec.kind, self.servers, self._fleet(spec.heap))
+            board.heap_free_min = BUSY_FREE_BYTES_MIN if spec.heap == "chip" else None
         else:
             board = self._open_bench().open(spec)
         self._boards.append(board)

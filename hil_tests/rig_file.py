@@ -16,6 +16,7 @@ BACKENDS = ("virtual", "bench")
 BOARDS_MAX, RELAYS_MAX, COPIES_MAX, NETWORKS_MAX = 64, 16, 64, 8
 CHANNELS_MAX = 16  # The largest LCUS board that is sold.
 BAUDS = (9_600, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600)
+HEAPS = ("host", "chip", "pieces")
 BOOTLOADERS = ("none", "button", "lines")
 # Where an ESP32 board's inputs can be wired to a relay, beside the buttons.
 CONTACTS = ("motion", "door")
@@ -36,6 +37,8 @@ class BoardSpec:
     Attributes:
         device: The device id that it is flashed with; None: a new one for each run (virtual).
         copies: So many virtual boards of this description.
+        heap: Of a virtual board: chip: 32-bit MicroPython with as much as the chip leaves;
+            pieces: and none of it in a piece of more than 8 KB; host: as much as there is.
         console, receiver: Serial ports.
         power: Which contact switches it; None: it is always on.
         buttons: sos, duty, ok; and motion, door of a sensor node.
@@ -49,6 +52,7 @@ class BoardSpec:
     kind: str
     device: str | None = None
     copies: int = 1
+    heap: str = "host"
     console: str = ""
     console_baud: int = 115_200
     receiver: str = ""
@@ -139,8 +143,9 @@ def _board(table: Table, relays: Mapping[str, str]) -> BoardSpec:
     name, kind = table.text("name"), table.text("kind", "terminal", among=DEVICE_KINDS)
     if backend == "virtual":
         copies = table.whole("copies", 1, COPIES_MAX, 1)
+        heap = table.text("heap", "host", among=HEAPS)
         table.finish()
-        return BoardSpec(name, backend, kind, copies=copies)
+        return BoardSpec(name, backend, kind, copies=copies, heap=heap)
     buttons = table.table("buttons", optional=True)
     for button in buttons.names():
         if button not in (*BUTTONS, *CONTACTS):

@@ -186,7 +186,15 @@ class Play:
         watch.poll()
         found = account.look(*where)
         fed = None if scenario.trace.log else receiver.fed
-        return found.problems(fed, receiver.since_s, place.cuts)
+        return found.problems(fed, receiver.since_s, place.cuts) + self._memory(watch)
+
+    def _memory(self, watch: Watch) -> list[str]:
+        """Return what breaks the budget of memory."""
+        found = self.place.board.complaints()
+        least, low = self.place.board.heap_free_min, watch.heap_low
+        if least is not None and (low is None or low < least):
+            found.append(f"{low} bytes of heap were free, {least} wanted")
+        return found
 
     def _set_duty(self) -> None:
         """A board that was used before is on duty or off, as it was left."""
@@ -253,6 +261,7 @@ class Play:
                   for a in self.scenario.actions if a.name in self._happened],
             seen=[(seen.at_s, str(seen)) for seen in watch.seen],
             account=problems,
+            heap_low=watch.heap_low,
         )  # fmt: skip
 
     def _window(self, expectation: Expectation, offset_s: float) -> float | None:

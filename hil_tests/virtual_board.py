@@ -147,6 +147,12 @@ class VirtualBoard(Board):
         self._new_witness()
         return dict(self._sealed)
 
+    def complaints(self) -> list[str]:
+        """Return the lines that tell of memory which it asked for and did not get."""
+        path = self.folder / "console.log"
+        said = path.read_text(errors="replace").splitlines() if path.exists() else []
+        return [line.strip() for line in said if "memory allocation failed" in line]
+
     def close(self) -> None:
         """Switch it off."""
         self.power(on=False)

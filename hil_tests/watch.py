@@ -44,12 +44,14 @@ class Watch:
         now_s: Tells the seconds since the timeline began.
         seen: Everything, oldest first.
         levels: What the board shows and the gateway believes now.
+        heap_low: The fewest bytes of heap that a state said are free; None before the first one.
     """
 
     place: Place
     now_s: Callable[[], float]
     seen: list[Seen] = field(default_factory=list)
     levels: dict[str, Any] = field(default_factory=dict)
+    heap_low: int | None = None
 
     def __post_init__(self) -> None:
         servers, device = self.place.servers, self.place.device
@@ -87,6 +89,7 @@ class Watch:
         state = servers.state(device)
         if state is not None:
             newer = {"restarted": state["boot"] > self._first_boot}
+            self._mark(state["state"])
             self._level("state", state["state"] | {"online": bool(state["online"])} | newer)
 
     def matches(self, expectation: Expectation, commands: dict[str, str]) -> list[Seen]:
@@ -143,6 +146,11 @@ class Watch:
         if self.levels.get(kind) != value:
             self.levels[kind] = value
             self.seen.append(Seen(self.now_s(), kind, value))
+
+    def _mark(self, state: dict[str, Any]) -> None:
+        free = state.get("heap_free")
+        if isinstance(free, int):  # What the broker says of one that is gone has none.
+            self.heap_low = free if self.heap_low is None else min(self.heap_low, free)
 
     def _boot(self) -> int:
         state = self.place.servers.state(self.place.device)

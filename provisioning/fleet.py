@@ -76,6 +76,7 @@ class VirtualFleet:
         program: The MicroPython to run, else `micropython_program()`.
         options: Its options, such as ("-X", "heapsize=120k").
         environment: Added to the environment of every device.
+        launcher: What it runs, else the one of the virtual board.
     """
 
     def __init__(
@@ -84,8 +85,10 @@ class VirtualFleet:
         *,
         options: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        launcher: Path | None = None,
     ) -> None:
-        self._command = [program or micropython_program(), *options, str(_LAUNCHER)]
+        script = str(launcher or _LAUNCHER)
+        self._command = [program or micropython_program(), *options, script]
         self._environment = {**os.environ, **(environment or {})}
         self._lock = threading.Lock()
         self._devices: dict[str, _Device] = {}
