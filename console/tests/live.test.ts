@@ -24,13 +24,14 @@ const snapshot = { type: "snapshot", seq: 0, devices: [], cases: [], areas: [] }
 const delta = (seq: number) => ({ type: "delta", seq, at_ms: 1, deltas: [{ kind: "event" }] });
 
 function follow() {
-  const seen = { snapshots: 0, deltas: 0, connected: [] as boolean[], signedOut: 0 };
+  const seen = { snapshots: 0, deltas: 0, connected: [] as boolean[], signedOut: 0, serverMs: 0 };
   const stream = new LiveStream(
     "ws://test/live",
     {
       snapshot: () => (seen.snapshots += 1),
       deltas: (rows: Delta[]) => (seen.deltas += rows.length),
       status: () => undefined,
+      clock: (serverMs: number) => (seen.serverMs = serverMs),
       connected: (is) => seen.connected.push(is),
       signedOut: () => (seen.signedOut += 1),
     },
@@ -54,7 +55,9 @@ describe("the live stream", () => {
     latest().says(snapshot);
     latest().says(delta(1));
     latest().says(delta(2));
-    expect(seen).toMatchObject({ snapshots: 1, deltas: 2, connected: [true] });
+    expect(seen).toMatchObject({ snapshots: 1, deltas: 2, connected: [true], serverMs: 1 });
+    latest().says({ type: "ping", at_ms: 7 });
+    expect(seen.serverMs).toBe(7);
   });
 
   it("drops a connection with a gap and starts over with a snapshot", () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import type { Device } from "../src/api/types";
-import { flagsOf, isStale, lastHeardMs } from "../src/devices/truth";
+import { flagsOf, isStale, lastHeardMs, serverClockOffMs } from "../src/devices/truth";
 import { lookOf } from "../src/map/features";
 import { device } from "./devices";
 
@@ -49,5 +49,48 @@ describe("what is said of a device", () => {
     );
     expect(flags).toEqual(["sos", "alarm", "unprotected", "offline"]);
     expect(lookOf(flags)).toBe("sos");
+  });
+});
+
+describe("the server's clock", () => {
+  const YEAR_MS = 365 * 86_400_000;
+  const place = device(NOW).position;
+  /** Terminals whose last fix is from `wayMs` before it was received, with satellite time. */
+  const fleetOf = (ways: number[], changes: Partial<Device> = {}) =>
+    ways.map((wayMs) =>
+      device(NOW, { position: place && { ...place, at_ms: NOW - wayMs }, ...changes }),
+    );
+
+  it("is not accused by batches that were on their way for a minute", () => {
+    expect(serverClockOffMs(fleetOf([65_000, 3_000, 60_000]), NOW)).toBe(0);
+  });
+
+  it("is a year off when satellites say so, in both directions", () => {
+    expect(serverClockOffMs(fleetOf([YEAR_MS, YEAR_MS + 1, YEAR_MS + 2]), NOW)).toBe(YEAR_MS + 1);
+    expect(serverClockOffMs(fleetOf([-YEAR_MS, -YEAR_MS, -YEAR_MS]), NOW)).toBe(-YEAR_MS);
+  });
+
+  it("is not accused by two, or by one that came back after a day", () => {
+    expect(serverClockOffMs(fleetOf([YEAR_MS, YEAR_MS]), NOW)).toBe(0);
+    expect(serverClockOffMs(fleetOf([86_400_000, 3_000, 5_000]), NOW)).toBe(0);
+  });
+
+  it("is believed again as soon as it was set", () => {
+    expect(serverClockOffMs(fleetOf([YEAR_MS, YEAR_MS, YEAR_MS]), NOW - YEAR_MS)).toBe(0);
+  });
+
+  it("is not accused by who is offline or has the time from the server itself", () => {
+    const ways = [YEAR_MS, YEAR_MS, YEAR_MS];
+    expect(serverClockOffMs(fleetOf(ways, { online: false }), NOW)).toBe(0);
+    const told = fleetOf(ways).map((row) =>
+      device(NOW, { position: row.position && { ...row.position, clock: "server" } }),
+    );
+    expect(serverClockOffMs(told, NOW)).toBe(0);
+  });
+
+  it("is acquitted by fresh states where the fixes are old", () => {
+    const state = { online: true, epoch: 1, boot: 1, connection: 1, at: NOW, clock: "gnss" };
+    const fresh = fleetOf([900_000, 900_000, 900_000], { state: state as Device["state"] });
+    expect(serverClockOffMs(fresh, NOW)).toBe(0);
   });
 });

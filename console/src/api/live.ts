@@ -19,6 +19,7 @@ export interface LiveHandlers {
   snapshot(snapshot: Snapshot): void;
   deltas(deltas: Delta[]): void;
   status(isBusUp: boolean, isTelemetryUp: boolean): void;
+  clock(serverMs: number): void;
   connected(isConnected: boolean): void;
   signedOut(): void;
 }
@@ -65,6 +66,7 @@ export class LiveStream {
 
   private take(message: LiveMessage): void {
     this.expectWithin(SILENCE_MAX_MS);
+    if (message.type === "ping" || message.type === "delta") this.handlers.clock(message.at_ms);
     if (message.type === "snapshot") {
       this.nextSeq = message.seq + 1;
       this.retryMs = RETRY_FIRST_MS;

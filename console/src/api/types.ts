@@ -23,6 +23,7 @@ export interface DeviceState {
   boot: number;
   connection: number;
   at?: number;
+  clock?: ClockQuality;
   version?: string;
   battery_mv?: number;
   battery_percent?: number | null;

@@ -38,6 +38,43 @@ export function isStale(device: Device, nowMs: number, staleAfterS: number): boo
   return heardMs !== null && nowMs - heardMs > staleAfterS * 1000;
 }
 
+/** A batch of fixes is up to a minute old when it arrives; LATE begins at the same minute. */
+const CLOCK_OFF_MS = 120_000;
+/** What was received by another clock than the server's of today says nothing about this one. */
+const HEARD_WITHIN_MS = 1_200_000;
+/** One receiver can be wrong; the server is accused by the middle one of at least so many. */
+const WITNESSES_MIN = 3;
+
+/**
+ * How much the server's clock is ahead of the satellites' time, ms; 0: not told apart from right.
+ *
+ * Each device that is online and has its time from satellites is a witness: what it said was on its
+ * way for as long as its time lies behind the server's. A delay is never less than nothing and for
+ * most of them short, so the middle of all is the server's own fault.
+ */
+export function serverClockOffMs(devices: readonly Device[], nowMs: number): number {
+  const ways = devices.map((device) => shortestWayMs(device, nowMs)).filter((way) => way !== null);
+  if (ways.length < WITNESSES_MIN) return 0;
+  const middle = ways.sort((a, b) => a - b)[Math.floor(ways.length / 2)] as number;
+  return Math.abs(middle) > CLOCK_OFF_MS ? middle : 0;
+}
+
+/** How long the quicker of its state and its newest fix was on its way; null: no witness. */
+function shortestWayMs(device: Device, nowMs: number): number | null {
+  if (!device.online) return null;
+  const { state, position } = device;
+  const ways = [
+    state?.clock === "gnss" ? wayMs(state.at, device.received_ms, nowMs) : null,
+    position?.clock === "gnss" ? wayMs(position.at_ms, position.received_ms, nowMs) : null,
+  ].filter((way) => way !== null);
+  return ways.length === 0 ? null : Math.min(...ways);
+}
+
+function wayMs(atMs: number | undefined, receivedMs: number | null, nowMs: number): number | null {
+  if (atMs === undefined || receivedMs === null) return null;
+  return Math.abs(nowMs - receivedMs) < HEARD_WITHIN_MS ? receivedMs - atMs : null;
+}
+
 /** Every flag of a device, the most urgent first. */
 export function flagsOf(
   device: Device,

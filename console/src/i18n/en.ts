@@ -15,6 +15,10 @@ export const en = {
     connecting: "Not live: connecting…",
     busAway: "The broker is away: positions stand still.",
     telemetryAway: "The track store is away: positions may be old.",
+    clockFast:
+      "The server's clock is {age} ahead of satellite time: LATE and ages shown here are wrong. Set it right.",
+    clockSlow:
+      "The server's clock is {age} behind satellite time: LATE and ages shown here are wrong. Set it right.",
   },
   sound: {
     blocked: "NO SOUND: an SOS would be silent here. Click to allow sound and notifications.",

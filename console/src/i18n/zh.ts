@@ -17,6 +17,8 @@ export const zh: Texts = {
     connecting: "非实时：正在连接…",
     busAway: "消息代理不可用：位置不再更新。",
     telemetryAway: "轨迹库不可用：位置可能是旧的。",
+    clockFast: "服务器时钟比卫星时间快 {age}：此处的“迟到”与时长均不可信，请校正服务器时钟。",
+    clockSlow: "服务器时钟比卫星时间慢 {age}：此处的“迟到”与时长均不可信，请校正服务器时钟。",
   },
   sound: {
     blocked: "没有声音：此处的求救将无声。点击以允许声音和通知。",

@@ -59,7 +59,7 @@ export const useFleet = defineStore("fleet", () => {
   });
 
   function takeSnapshot(snapshot: Snapshot): void {
-    clockOffsetMs.value = snapshot.at_ms - Date.now();
+    takeClock(snapshot.at_ms);
     staleAfterS.value = snapshot.stale_after_s;
     takeStatus(snapshot.bus, snapshot.telemetry);
     replace(devices, snapshot.devices, (row) => row.id);
@@ -71,6 +71,11 @@ export const useFleet = defineStore("fleet", () => {
   function takeStatus(isBusUp: boolean, isTelemetryUp: boolean): void {
     bus.value = isBusUp;
     telemetry.value = isTelemetryUp;
+  }
+
+  /** The server's clock as it just told it: somebody may set it while we look. */
+  function takeClock(serverMs: number): void {
+    clockOffsetMs.value = serverMs - Date.now();
   }
 
   /** Forget everything: the next person who signs in here may see less. */
@@ -150,7 +155,8 @@ export const useFleet = defineStore("fleet", () => {
 
   return {
     devices, cases, areas, commands, events, staleAfterS, isLive, bus, telemetry, clockOffsetMs,
-    openCases, openKinds, refusedSoses, takeRefused, clear, takeSnapshot, takeStatus, takeDeltas, takeEvents, takeAnswer,
+    openCases, openKinds, refusedSoses, takeRefused, clear, takeSnapshot, takeStatus, takeClock,
+    takeDeltas, takeEvents, takeAnswer,
   }; // prettier-ignore
 });
 
