@@ -5,14 +5,19 @@ import json
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from tests.system import console
+from tests.system.accounts import accounts, assert_nothing_lost_or_doubled
 from tests.system.console import BROWSER, PROGRAM, sign_in
 from tests.system.installation import wait_for
+from tests.system.rest import come_to_rest
+from tests.system.witness import Screen, Wire
 
 # Measures what the page plays at the edge of the browser: every connection to the speakers also
 # goes through an analyser of ours.
 LISTEN = """
 (() => {
   window.heard = 0;
+  window.heardAt = 0;
   const connect = AudioNode.prototype.connect;
   AudioNode.prototype.connect = function (target, ...rest) {
     if (target instanceof AudioDestinationNode) {
@@ -22,6 +27,7 @@ LISTEN = """
       const listen = () => {
         analyser.getFloatTimeDomainData(samples);
         window.heard = Math.max(window.heard, ...samples.map(Math.abs));
+        if (window.heard > 0.05 && window.heardAt === 0) window.heardAt = Date.now();
       };
       const timer = setInterval(listen, 20);
       setTimeout(() => clearInterval(timer), 3000);
@@ -30,6 +36,11 @@ LISTEN = """
   };
 })();
 """
+
+
+# What the command room is promised, and on how many presses it may show: other tests share this
+# machine. A press that takes MS_MAX is a failure however busy it is.
+RINGS_MS, PRESSES, MS_MAX = 1_000, 5, 10_000
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +104,35 @@ def test_sos_rings_in_the_console_and_the_wearer_reads_who_took_it(installation,
     terminal.wait(lambda shown: not any("SOS" in line for line in shown["screen"]), 15)
 
 
+def test_an_sos_is_on_the_live_stream_and_rings_within_a_second(installation, page):
+    """From the sealed record, which is when the button was held long enough, to the two."""
+    terminal = installation.control("t-0001")
+    took: list[tuple[int, int]] = []
+    with Screen(installation) as screen:
+        for _ in range(PRESSES):
+            known = set(screen.first_s)
+            page.evaluate("window.heard = window.heardAt = 0")
+            terminal.push("sos", hold_s=1.0)
+            [case] = wait_for("it is shown", lambda k=known: set(screen.first_s) - k, 10)
+            rang_ms = wait_for("it rings", lambda: page.evaluate("window.heardAt"), 10)
+            sealed_ms = max(
+                at_ms
+                for key, at_ms in accounts(installation.home)["t-0001"].sealed_ms.items()
+                if key[0] == "event"
+            )
+            took.append((round(screen.first_s[case] * 1000) - sealed_ms, rang_ms - sealed_ms))
+            installation.close_cases()
+            terminal.wait(lambda shown: not any("SOS" in line for line in shown["screen"]), 15)
+            wait_for("no case is shown", lambda: not screen.cases, 30)
+            expect(page.locator("[data-test=banner-case]")).to_have_count(0, timeout=30_000)
+            if max(took[-1]) < RINGS_MS:
+                break
+            # One tone may still be sounding.
+            page.wait_for_timeout(1500)
+    assert min(max(both) for both in took) < RINGS_MS, took
+    assert max(max(both) for both in took) < MS_MAX, took
+
+
 def test_smoke_over_its_threshold_raises_an_alarm(installation, page):
     installation.xunhu("set", "s-0001", "smoke", "600")
     banner = page.locator("[data-test=banner-case][data-device=s-0001]")
@@ -126,7 +166,11 @@ def test_locate_is_answered_with_the_position_that_was_fed(installation):
         row = installation.call("GET", f"/commands/{command['id']}")
         return row if row["status"] == "done" else None
 
-    wait_for("locate is done", done, 15)
+    fix = wait_for("locate is done", done, 15)["data"]["fix"]
+    account = accounts(installation.home)["t-0003"]
+    assert (fix["at"] // 1000, fix["lat"], fix["lon"]) in account.fed
+    # It is where the terminal is now, not where it once was.
+    assert max(at_s for at_s, *_ in account.fed) - fix["at"] // 1000 < 30
 
 
 def test_the_map_shows_where_people_are_and_their_track_can_be_played(installation, page):
@@ -196,18 +240,43 @@ def test_everything_is_there_in_chinese_too(page):
     expect(page.locator("[data-test=live]")).to_have_text("Live")
 
 
-def test_a_dead_gateway_is_said_and_everything_comes_back(installation, page):
-    installation.kill("gateway-1")
-    installation.kill("broker")
-    wait_for(
-        "the broker is back",
-        lambda: installation.online() == 6,
-        60,
-    )
-    terminal = installation.control("t-0002")
-    terminal.push("sos", hold_s=1.5)
-    expect(page.locator("[data-test=banner-case][data-device=t-0002]")).to_be_visible(
-        timeout=30_000
-    )
-    assert len(installation.items("/cases?open=1")) == 1
-    installation.close_cases()
+# Notes which warnings stood on the page, however short they were there.
+WATCH = """
+window.warned = new Set();
+new MutationObserver(() => {
+  for (const name of ["not-live", "bus-away"])
+    if (document.querySelector(`[data-test=${name}]`)) window.warned.add(name);
+}).observe(document.body, {childList: true, subtree: true});
+"""
+
+
+def test_a_dead_gateway_and_broker_are_said_and_nothing_is_missing_or_double(installation, page):
+    page.evaluate(WATCH)
+    pids = {part: installation.pid(part) for part in ("gateway-1", "broker")}
+    with Wire(installation) as wire, Screen(installation) as screen:
+        for part in pids:
+            installation.kill(part)
+        terminal = installation.control("t-0002")
+        terminal.push("sos", hold_s=1.5)
+        wait_for(
+            "both are started again",
+            lambda: all(installation.pid(part) != pid for part, pid in pids.items()),
+        )
+        # The console says that it hears nothing more, whoever runs the servers which part died.
+        wait_for(
+            "the console has said so", lambda: page.evaluate("window.warned.has('bus-away')"), 30
+        )
+        said = installation.output()
+        assert "gateway-1 ended with -9; again in 1 s" in said
+        assert "broker ended with -9; again in 1 s" in said
+        expect(page.locator("[data-test=banner-case][data-device=t-0002]")).to_be_visible(
+            timeout=30_000
+        )
+        wait_for("everybody is back", lambda: installation.online() == 6)
+        expect(page.locator("[data-test=bus-away]")).to_have_count(0)
+        assert screen.shown() == {"t-0002": 1}
+        assert console.cases_shown(page) == {"t-0002": 1}
+        come_to_rest(installation)
+        assert_nothing_lost_or_doubled(installation.home, wire)
+        assert {n for key, n in screen.rung.items() if key[0] == "t-0002"} <= {1}
+    assert [row["device"] for row in installation.items("/cases")].count("t-0002") == 1
