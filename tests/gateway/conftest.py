@@ -8,6 +8,9 @@ import pytest
 
 from provisioning.authority import Authority
 from tests.gateway.installation import Installation
+from tests.gateway.telemetry_stores import InfluxStore, SqliteStore, TelemetryStore
+from tests.storage.conftest import influxd_program
+from tests.storage.influx_server import InfluxProcess
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +26,19 @@ def installation(tmp_path: Path, authority: Authority) -> Iterator[Installation]
     made.start_broker()
     yield made
     made.stop()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("influxdb", marks=pytest.mark.influx)])
+def telemetry(request, installation: Installation, tmp_path: Path) -> Iterator[TelemetryStore]:
+    """The telemetry store of gateways that are started from now on."""
+    if request.param == "sqlite":
+        yield SqliteStore(installation)
+        return
+    process = InfluxProcess(influxd_program(), tmp_path / "influxd")
+    process.start()
+    process.set_up()
+    yield InfluxStore(installation, process)
+    process.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -69,6 +69,11 @@ def assert_stored_exactly_once(installation: Installation, devices: Iterable[Fak
         )
         if made:
             assert Counter(stored_batches(installation, stream)) == made
+    assert_registry_holds(installation, devices)
+
+
+def assert_registry_holds(installation: Installation, devices: list[FakeDevice]) -> None:
+    """Every sealed event and result is in the registry once, and nothing else is."""
     made_events = Counter(
         (device.device, canonical(json.loads(sealed.record)))
         for device in devices

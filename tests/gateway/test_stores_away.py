@@ -1,12 +1,10 @@
 """A store that is away, a full disk: nothing is receipted, nothing is lost, an SOS passes."""
 
 import resource
-import sqlite3
 import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -15,21 +13,10 @@ from tests.gateway.bus import Witness
 from tests.gateway.fake_device import FakeDevice
 from tests.gateway.installation import GatewayProcess, Installation, wait_for
 from tests.gateway.load import Fleet
+from tests.gateway.telemetry_stores import TelemetryStore, locked
 
 RECORDS = 10_000
 SOS_S_MAX = 1.0  # Far above the aim of 100 ms: the test's machine is shared.
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Keep everybody else from writing a store, as a stuck backup would."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        connection.execute("ROLLBACK")
-        connection.close()
 
 
 @contextmanager
@@ -53,19 +40,19 @@ def sos_seconds(device: FakeDevice, witness: Witness) -> float:
 
 
 def test_sos_passes_ten_thousand_records_that_wait_for_telemetry(
-    installation: Installation,
+    installation: Installation, telemetry: TelemetryStore
 ) -> None:
     names = [f"t-{number:04}" for number in range(60)]
     installation.add_devices([*names, "t-sos"])
     gateway = installation.start_gateway().wait_until_connected()
     devices = [FakeDevice(installation, name, resend_s=600.0).connect() for name in names]
     sos = FakeDevice(installation, "t-sos").connect()
-    # The first batch makes the file.
+    # The first batch makes the store.
     devices[0].fixes()
     devices[0].wait_until_empty()
     with Witness(installation) as witness:
         before = [sos_seconds(sos, witness) for _ in range(5)]
-        with locked(installation.home / "telemetry.sqlite"):
+        with telemetry.away():
             for device in devices:
                 for _ in range(15):
                     device.fixes(12)
@@ -84,7 +71,7 @@ def test_sos_passes_ten_thousand_records_that_wait_for_telemetry(
         sos.wait_until_empty()
     # Nobody sent anything twice: it all waited in the gateway.
     assert {sealed.sendings for device in devices for sealed in device.made} == {1}
-    stores.assert_stored_exactly_once(installation, [*devices, sos])
+    telemetry.assert_stored_exactly_once([*devices, sos])
     assert statistics.median(during) < max(3 * statistics.median(before), 0.1)
     assert max(during) < SOS_S_MAX
     for device in [*devices, sos]:
