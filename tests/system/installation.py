@@ -84,6 +84,10 @@ class Installation:
             return "Ctrl-C" in self.output()
 
         wait_for("xunhu up prints its address", printed, START_WAIT_S)
+        self.sign_in()
+
+    def sign_in(self) -> None:
+        """Begin a session as the demo's operator, as whoever's session is over does."""
         self.call("POST", "/session", {"name": "demo", "password": self.password})
 
     def output(self) -> str:
@@ -206,9 +210,11 @@ class Installation:
 
 
 @contextmanager
-def started(home: Path, *options: str) -> Iterator[Installation]:
+def started(
+    home: Path, *options: str, environment: dict[str, str] | None = None
+) -> Iterator[Installation]:
     """Yield a started installation and stop it afterwards."""
-    installation = Installation(home, *options)
+    installation = Installation(home, *options, environment=environment)
     try:
         installation.wait_until_started()
         yield installation
