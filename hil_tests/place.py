@@ -78,6 +78,14 @@ class Place:
             self.cuts += 1
             self._show("screen", [])
 
+    def reset(self) -> None:
+        """Start the board again; what it showed before says nothing about its new life."""
+        self._restart(self.board.reset)
+
+    def clock(self, unix_s: int) -> None:
+        """Set the chip's clock and start the board again."""
+        self._restart(lambda: self.board.clock(unix_s))
+
     def link(self, *, up: bool) -> None:
         """Give or take the network: at the board, or at the proxy where the board cannot."""
         self._link_up = up
@@ -161,6 +169,12 @@ class Place:
                     f"{''.join(f'; it said: {line}' for line in self.board.complaints()[-1:])}"
                 )
             time.sleep(_LOOK_S)
+
+    def _restart(self, how: Callable[[], None]) -> None:
+        self.strategy.forget()
+        how()
+        self.look()
+        self._show("screen", [])
 
     def _show(self, what: str, value: Any) -> None:
         if what == "screen":
