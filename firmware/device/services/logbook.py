@@ -82,7 +82,9 @@ class Logbook:
 
     def held(self, stream: str) -> int:
         """Return how many records of a stream wait for their receipt."""
-        return self.journal.held(stream) + (self.old.held(stream) if self.old else 0)
+        old = self.old
+        beside = old.held(stream) if old else 0  # pyright: ignore[reportAttributeAccessIssue]
+        return self.journal.held(stream) + beside
 
     def name_lost(self) -> None:
         """Seal as records what the journal had to drop: it is awaited somewhere."""
@@ -137,7 +139,7 @@ class Logbook:
         self.old = False
         if self.journal is not None:
             # Its constructor is gone by now, and not missed.
-            self.old = type(self)()
+            self.old = type(self)()  # pyright: ignore[reportCallIssue]
             self.old.journal = self.journal
         self.journal = RamJournal(dropped)
         self.faults.add("journal")

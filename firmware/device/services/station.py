@@ -145,13 +145,14 @@ class Station:
 
     def _on_receipt(self, receipt: dict) -> None:
         self.clock.offer(quality.SERVER, receipt["at"])
-        book, sender = self.logbook, self.sender
-        if receipt["epoch"] != book.journal.epoch and sender.old:
-            book, sender = book.old, sender.old
-        if receipt["epoch"] != book.journal.epoch:
+        journal, sender = self.logbook.journal, self.sender
+        if receipt["epoch"] != journal.epoch and sender.old:
+            sender = sender.old
+            journal = self.logbook.old.journal  # pyright: ignore[reportAttributeAccessIssue]
+        if receipt["epoch"] != journal.epoch:
             return
         for stream, counts in receipt["streams"].items():
-            book.journal.receive(stream, counts[0], counts[1:])
+            journal.receive(stream, counts[0], counts[1:])
         sender.on_receipt(receipt["streams"])
         self.sender.poke()
         self.supervisor.well()
