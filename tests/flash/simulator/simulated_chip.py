@@ -1,9 +1,9 @@
 """The chip's module `esp32` over a simulated flash, and the boot code that runs from it.
 
-The image is a whole one, as `provisioning` composes it. Only the journal, by its own rules NVS, and
-for a rescue agent the application slot that is not mounted may be written: whoever touches another
-partition has broken the promise that a terminal keeps its identity. All of it is one NOR flash, so
-that one count of operations goes through it.
+The image is a whole one, as `provisioning` composes it. Only the journal, by its own rules NVS,
+and for a rescue agent the application slot that is not mounted may be written: whoever touches
+another partition has broken the promise that a terminal keeps its identity. All of it is one NOR
+flash, so that one count of operations goes through it.
 """
 
 import gc
