@@ -51,6 +51,7 @@ BENCHES = (
     Bench("nmea", 5, ("all.rows", "all.reproduced", "all.extra")),
     Bench("firmware", 10, ("heap_free_bytes", "modules", "application_bytes")),
     Bench("heap_day", 60, ("heap_low_bytes", "heap_low_during", "drift_bytes", "minutes")),
+    Bench("loop", 15, ("longest_turn_epochs.walking", "epoch_bytes")),
     Bench(
         "storage",
         20,

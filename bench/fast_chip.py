@@ -10,12 +10,6 @@ nothing of the program is on the way; there, once a simulated minute, a line
 
 says the heap that is free after a collection, and the longest stretch of CPU that one turn has
 taken in that minute. At SPEED 1 all is as ever, but for those lines.
-
-With XUNHU_COUNT=1 nothing is collected but what the program itself asks for, and the line is
-
-    alloc MINUTE BYTES
-
-all that was allocated since the start, without what this file does; it takes a heap of many MB.
 """
 
 import gc
@@ -26,7 +20,6 @@ import time
 
 SPEED = int(os.getenv("XUNHU_SPEED") or 1)
 EVERY_MS = int(os.getenv("XUNHU_HEAP_EVERY_MS") or 60_000)
-COUNT = os.getenv("XUNHU_COUNT") == "1"
 _LONGEST_MS = 60_000  # Waited at once; somebody else may come.
 
 
@@ -80,20 +73,6 @@ class StandIn:
         return getattr(self._module, name)
 
 
-class Counter:
-    """Adds up what is allocated."""
-
-    def __init__(self):
-        self.freed = 0  # By collections.
-        self.own = 0  # Allocated here.
-
-    def collect(self):
-        """As ever, and count what goes."""
-        before = gc.mem_alloc()
-        gc.collect()
-        self.freed += before - gc.mem_alloc()
-
-
 class Poll:
     """`select.poll()` of the loop, which waits here and nowhere else."""
 
@@ -102,20 +81,12 @@ class Poll:
         self.register, self.modify = self._poll.register, self._poll.modify
         self.unregister = self._poll.unregister
         self._owed_us = 0  # Of real time, for what was waited already.
-        self._due_ms = self._counted = 0
+        self._due_ms = 0
         self._turn_us, self._turn_s = time.ticks_us(), time.clock()
         self._longest_us = 0
 
     def ipoll(self, wait_ms):
         """Wait for streams, or for so long; never for ever."""
-        before = gc.mem_alloc() + counter.freed
-        self._counted = before - counter.own
-        ready = self._turn(wait_ms)
-        if COUNT:
-            counter.own += gc.mem_alloc() + counter.freed - before
-        return ready
-
-    def _turn(self, wait_ms):
         # By the wall, but no more than CPU it took, which is known to the millisecond: on a busy
         # machine others run in between.
         stretch_us = time.ticks_diff(time.ticks_us(), self._turn_us)
@@ -148,20 +119,14 @@ class Poll:
         return ready
 
     def _tell(self):
-        if COUNT:
-            print("alloc", clock.ms // 60_000, self._counted)
-        else:
-            gc.collect()
-            print("heap", clock.ms // 60_000, gc.mem_free(), self._longest_us)
+        gc.collect()
+        print("heap", clock.ms // 60_000, gc.mem_free(), self._longest_us)
         self._longest_us = 0
         self._due_ms = clock.ms // EVERY_MS * EVERY_MS + EVERY_MS
 
 
 POLL = select.poll
-clock, counter = Clock(), Counter()
-if COUNT:
-    gc.disable()
-    sys.modules["gc"] = StandIn(gc, {"collect": lambda: counter.collect()})  # noqa: PLW0108
+clock = Clock()
 sys.modules["time"] = StandIn(
     time,
     {
