@@ -21,6 +21,7 @@ ANSWER_MS, ANSWER_MS_MAX = 5_000, 40_000
 TRIES_MAX = 6  # Requests for one block without a new piece; a broken link has its own patience.
 WRONG_MAX = 3  # Times that a block may come wrong.
 _BLANK = b"\xff"
+_SUPERBLOCKS = (0, 1)  # Of littlefs, both the same.
 
 
 class Refused(DeviceError):
@@ -86,8 +87,14 @@ class Fetch:
             # The very one that fails here: another one must be published first.
             raise _refused("release {} is installed".format(manifest.release))
         self._agent.busy = True
+        if not self._is_there(target, manifest):
+            # Cut short it must not be mounted: what makes it a file system goes first, comes last.
+            for number_ in _SUPERBLOCKS:
+                self._is_blank(_BLANK)
+                target.writeblocks(number_, self._buffer)
         fetched = 0
-        for number_, digest in enumerate(manifest.digests):
+        for number_ in range(len(manifest.digests) - 1, -1, -1):
+            digest = manifest.digests[number_]
             if self._holds(target, number_, digest):
                 continue
             if not self._holds(other, number_, digest) and not self._is_blank(digest):
