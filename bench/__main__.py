@@ -1,7 +1,7 @@
 """`python -m bench`: every bench in turn; `python -m bench NAME...`: some of them;
 `python -m bench NAME ARGUMENT...`: one with arguments of its own.
 
-`python -m bench soak` runs the long ones: a million mutated frames, ten thousand power cuts, the
+`python -m bench soak` runs the long ones: a million mutated frames, fifty thousand power cuts, the
 whole district. Each bench is a program of its own with a time bound, `python -m bench.NAME`, and
 ends with its result as one JSON object on its last line; here the last line of all holds the
 results by name, also kept in bench/results/all.json (soak.json). A bench that failed says why
@@ -94,6 +94,7 @@ FIGURES = {bench.name: bench.figures for bench in BENCHES}
 SOAKS = (
     Bench("wire_soak", 60, ("frames",)),
     Bench("power_cuts", 180, ("cuts", "failures")),
+    Bench("flash_wear", 30, ("journal.years", "journal.spread", "nvs.years"), ("30",)),
     Bench("sos_faults", 300, ("p99_s", "exactly_once"), ("--sos", "10000", "--terminals", "100")),
     Bench(
         "commands",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from provisioning import application
@@ -12,6 +13,8 @@ from provisioning.authority import Authority
 from provisioning.configuration import DeviceConfig
 from provisioning.image import device_parts
 from provisioning.partitions import FLASH_BYTES
+from provisioning.releases import ReleaseKey, sign_application
+from storage import applications
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SIMULATOR = Path(__file__).parent / "simulator"
@@ -22,16 +25,20 @@ BUILT_S = 1_780_000_000
 def compose(folder: Path) -> Path:
     """Write `flash.bin`, 4 MB with boot code, application and identity; the journal is blank.
 
-    Beside it lies the application's source, which runs in the place of the linked one.
+    Beside it lies the application's source, which runs in the place of the linked one, that of the
+    rescue agent, and releases that it may fetch: `same` as the slot, and `other`.
     """
+    application_ = build_application("virtual")
     with tempfile.TemporaryDirectory() as keys:
         authority = Authority.create(Path(keys))
+        key = ReleaseKey.open(Path(keys), {})
         parts = device_parts(
             DEVICE,
             authority.issue_device(DEVICE),
             authority.devices_ca_der,
             DeviceConfig("127.0.0.1", 8883, "localhost"),
-            build_application("virtual"),
+            application_,
+            key.public,
         )
     flash = bytearray(b"\xff") * FLASH_BYTES
     for address, content in parts.items():
@@ -40,14 +47,25 @@ def compose(folder: Path) -> Path:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(bytecode)
     (folder / "build.json").write_text(json.dumps({"version": "0.0.0-test", "built_s": BUILT_S}))
-    image = folder / "flash.bin"
-    image.write_bytes(flash)
-    return image
+    # The other one differs in its last byte, which belongs to no file.
+    other = replace(application_, slot_image=application_.slot_image[:-1] + b"\0")
+    for release, (name, built) in enumerate((("same", application_), ("other", other)), 1):
+        _, manifest, slot = applications.unpack(sign_application(built, release, key))
+        (folder / f"{name}.manifest").write_bytes(manifest)
+        (folder / f"{name}.slot").write_bytes(slot)
+    flash_file = folder / "flash.bin"
+    flash_file.write_bytes(flash)
+    return flash_file
 
 
 def _bytecode() -> dict[str, bytes]:
     """Return the application's modules one by one: linked they could have no other link."""
-    places = {"device": FIRMWARE, "chip": FIRMWARE / "boards", "wire_protocol": REPOSITORY}
+    places = {
+        "device": FIRMWARE,
+        "rescue": FIRMWARE,
+        "chip": FIRMWARE / "boards",
+        "wire_protocol": REPOSITORY,
+    }
     sources = {}
     for package, place in places.items():
         for path in sorted((place / package).rglob("*.py")):

@@ -18,6 +18,7 @@ SCENES = {
     "sos_online": "1", "orders": "1", "cancel": "1", "sos": "1", "duty_and_walk": "1",
     "first_start": "1",
 }  # fmt: skip
+RESCUES = {"no_application": "3", "failed_starts": "3", "spoiled_journal": "1"}
 TEST_LIVES = (("wheel", "usual", "1"), ("1.25", "usual", "501"), ("1.25", "full", "1001"))
 TEST_LIVES_CUTS = "760"
 SOAK_LIVES = 11_000  # Cuts of each of four; with the scenes 50,000 and more.
@@ -34,6 +35,7 @@ def test_jobs() -> list[Job]:
     for number, (scene, step) in enumerate(SCENES.items()):
         name = ("wheel", "1.25")[number % 2]
         jobs.append((name, "each_operation.py", (scene, str(number), step)))
+    jobs += [("wheel", "rescues.py", (scene, "1", step)) for scene, step in RESCUES.items()]
     return jobs
 
 
@@ -43,6 +45,7 @@ def soak_jobs(number: int) -> list[Job]:
     jobs: list[Job] = []
     for name in ("wheel", "1.25"):
         jobs += [(name, "each_operation.py", (scene, str(seed), "1")) for scene in SCENES]
+        jobs += [(name, "rescues.py", (scene, str(seed), "1")) for scene in RESCUES]
         for kind in ("usual", "full"):
             seed += SOAK_SEED // 10
             jobs.append((name, "lives.py", (kind, str(seed), str(SOAK_LIVES))))

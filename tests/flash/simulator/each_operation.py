@@ -13,7 +13,7 @@ import sys
 
 import simulated_chip
 from chance import Chance
-from nor_flash import CUTS
+from nor_flash import CUTS, all_cuts
 
 NESTED_REACH = 12
 FULL_BLOCKS = 36  # As in lives.py.
@@ -110,14 +110,6 @@ def main():
         cuts += session.device.torn
         gc.collect()
     print(json.dumps({"scene": name, "cuts": cuts, "operations": operations}))
-
-
-def all_cuts(operations, step):
-    for operation in range(1, operations + 1, step):
-        for how in CUTS:
-            # Before an operation is after the one before it.
-            if how != "after" or operation == operations:
-                yield operation, how
 
 
 def recover(session, chance):

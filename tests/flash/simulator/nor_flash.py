@@ -183,3 +183,12 @@ class NorFlash:
         else:
             size = done.get(self._how, SECTOR_BYTES)
             cells[:size] = _BLANK[:size]
+
+
+def all_cuts(operations, step):
+    """Yield (operation, how) of every way to cut each step-th of so many operations."""
+    for operation in range(1, operations + 1, step):
+        for how in CUTS:
+            # Before an operation is after the one before it.
+            if how != "after" or operation == operations:
+                yield operation, how

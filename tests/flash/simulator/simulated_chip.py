@@ -16,7 +16,7 @@ from nor_flash import SECTOR_BYTES, Cells, NorFlash, RuleBroken
 
 _TABLE_ADDRESS, _TABLE_BYTES, _ENTRY_BYTES = 0x8000, 0xC00, 32
 _NOT_FOUND = -0x1102
-_HOST = "/host"
+HOST = "/host"
 _BUILT_IN = (
     "binascii", "collections", "deflate", "hashlib", "io", "json", "random", "struct", "sys",
     "time", "vfs",
@@ -261,9 +261,9 @@ def plug_in(image, chance, journal_blocks=None):
         sys.modules[name] = __import__(name)
     host = vfs.VfsPosix("/")
     vfs.umount("/")
-    vfs.mount(host, _HOST)
+    vfs.mount(host, HOST)
     global _path  # noqa: PLW0603 - one path
-    _path = [place if place[0] == "." else _HOST + place for place in sys.path if place]
+    _path = [place if place[0] == "." else HOST + place for place in sys.path if place]
     sys.path[:] = _path
 
 
