@@ -73,7 +73,7 @@ def test_a_server_whose_clock_is_a_year_off_loses_nothing_and_says_so(tmp_path, 
                 expect(row.locator("[data-test=late]")).to_have_count(int(sign > 0))
 
             set_to.write_text("+0\n")
-            wait_for("the servers have the right time", lambda: is_right(running), 30)
+            wait_for("the servers have the right time", lambda: is_right(running), 60)
             # A session of last year is over, one of next year is not.
             running.sign_in()
             running.watch(running.terminals())
@@ -93,8 +93,11 @@ def test_a_server_whose_clock_is_a_year_off_loses_nothing_and_says_so(tmp_path, 
 
 
 def is_right(running) -> bool:
-    with urllib.request.urlopen(f"{running.url}/healthz", timeout=10) as answer:
-        return abs(json.load(answer)["at_ms"] - now_ms()) < HOUR_MS
+    try:
+        with urllib.request.urlopen(f"{running.url}/healthz", timeout=10) as answer:
+            return abs(json.load(answer)["at_ms"] - now_ms()) < HOUR_MS
+    except OSError:
+        return False
 
 
 def located(running, device) -> str:
