@@ -221,6 +221,8 @@ class Play:
         if place.reads("ON DUTY"):
             self._push_duty()
             place.wait("the wearer reads off duty", lambda: place.reads("off duty"))
+        # Told after the last record was sealed: what it says of those held is not older.
+        place.wait("the gateway knows the duty", lambda: self._state().get("duty") is False)
 
     def _state(self) -> dict[str, Any]:
         row = self.place.servers.state(self.place.device)
