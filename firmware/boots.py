@@ -20,7 +20,6 @@ from esp32 import NVS
 FAILED_MAX = 3
 _FLASH_BLOCK_BYTES = 4096
 _FORMAT_BLOCKS, _FORMAT_BYTES = 2, 256
-_ENODEV = 19
 _BLOCK_COUNT = 4  # Request of MicroPython's block device protocol.
 # The power came, or the device slept: how the run before ended says nothing about its code.
 _NO_FAULT = (machine.PWRON_RESET, machine.DEEPSLEEP_RESET)
@@ -95,24 +94,6 @@ def is_unused(partition) -> bool:
         if bytes(written).strip(b"\xff\0"):
             return False
     return True
-
-
-class NoJournal:
-    """What is at /journal when nothing can be mounted there.
-
-    Else what was to be kept would go to `vfs`: littlefs writes even where a file cannot be made.
-    """
-
-    def mount(self, _readonly: bool, _mkfs: bool) -> None:
-        """Nothing to do."""
-
-    def umount(self) -> None:
-        """Nothing to do."""
-
-    def _refuse(self, *_arguments: object) -> None:
-        raise OSError(_ENODEV)
-
-    open = stat = statvfs = ilistdir = remove = rename = _refuse
 
 
 def number(key: str) -> int:

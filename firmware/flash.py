@@ -156,7 +156,12 @@ def _mount_journal() -> None:
         print("boot: no journal, nothing can be kept:", error)
     finally:
         if journal == "failed":
-            vfs.mount(boots().NoJournal(), "/journal")  # pyright: ignore[reportArgumentType]
+            # In a module that the rescue agent needs as well; seldom, so not here.
+            sys.path.append("/")
+            import packed
+
+            sys.path.pop()
+            vfs.mount(packed.NoJournal(), "/journal")  # pyright: ignore[reportArgumentType]
 
 
 def _journal_system(partition) -> vfs.VfsLfs2:

@@ -13,6 +13,7 @@ FILE = "/rescue.pack"
 FOLDER = "/packed"
 _IS_FOLDER, _IS_FILE = 0x4000, 0x8000
 _NOT_THERE = 2  # ENOENT
+_ENODEV = 19
 
 
 class Packed:
@@ -48,6 +49,24 @@ class Packed:
         if at < 0:
             raise OSError(_NOT_THERE)
         return int(self._index[at + len(name) :].split(b" ", 1)[0])
+
+
+class NoJournal:
+    """What is at /journal when nothing can be mounted there.
+
+    Else what was to be kept would go to `vfs`: littlefs writes even where a file cannot be made.
+    """
+
+    def mount(self, _readonly: bool, _mkfs: bool) -> None:
+        """Nothing to do."""
+
+    def umount(self) -> None:
+        """Nothing to do."""
+
+    def _refuse(self, *_arguments: object) -> None:
+        raise OSError(_ENODEV)
+
+    open = stat = statvfs = ilistdir = remove = rename = _refuse
 
 
 def mount() -> str:
