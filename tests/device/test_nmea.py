@@ -404,6 +404,7 @@ def counters(parser):
         (b"$\r\n$$\r\n", {"broken": 1}),
         (b"$GNRMC\r\n$GNRMC,\r\n$GNRMC,*\r\n", {"checksum_errors": 0}),
         (sentence("GNGSV,1,1,00"), {}),
+        (sentence("GNC,G,1,1,00"), {}),
         (b"!AIVDM,1,1,,B,177KQJ5000G?tO`K>RA1wUbN0TKH,0*5C\r\n", {"garbage_bytes": 47}),
     ],
 )

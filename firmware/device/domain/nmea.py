@@ -42,7 +42,8 @@ GnssFix = namedtuple(
 _RMC = 1
 _GGA = 2
 _GNS = 4
-_KINDS = {b"RMC": _RMC, b"GGA": _GGA, b"GNS": _GNS, b"GSA": 0, b"VTG": 0, b"ZDA": 0}
+_KINDS = b"RMC,GGA,GNS,GSA,VTG,ZDA"  # One text: a dict would take 250 bytes more of the heap.
+_GSA_AT, _VTG_AT, _ZDA_AT = 12, 16, 20
 _DAY_MS = 86_400_000
 
 
@@ -134,26 +135,26 @@ class NmeaParser:
         # $PGRMC is Garmin's own, no RMC: a P is no talker.
         if length < 10 or line[1] == 0x50 or line[6] != 0x2C:
             return None
-        kind = bytes(line[3:6])
-        if kind not in _KINDS:
+        kind = _KINDS.find(bytes(line[3:6]))
+        if kind % 4:  # None of them (-1), or a comma and parts of two.
             return None
         if not self._checked(length - 3):
             self.checksum_errors += 1
             return None
         self._split(length - 3)
         self.sentences += 1
-        if kind == b"GSA":
+        if kind == _GSA_AT:
             self._gsa()
-        elif kind == b"VTG":
+        elif kind == _VTG_AT:
             self._vtg()
         else:
             time = self._time_of_day()
             if time is None and self._letter(1):
                 self.malformed += 1
-            elif kind == b"ZDA":
+            elif kind == _ZDA_AT:
                 self._zda(time)
             else:
-                return self._timed(_KINDS[kind], time)
+                return self._timed(1 << kind // 4, time)
         return None
 
     def _timed(self, kind_bit: int, time: int | None) -> GnssFix | None:
