@@ -10,7 +10,6 @@ import random
 
 from device.adapters.mqtt_wire import Wire
 from device.domain import mqtt_packets as packets
-from device.domain.backoff import Backoff
 from device.errors import DeviceError, PeerError
 from device.late import forget, make_once
 
@@ -50,8 +49,7 @@ class Link:
         self._board = board
         self._owner = owner
         self._prefix = "xh/1/" + board.device_id
-        return_s = board.config.get("return_s", RETURN_S)
-        self._backoff = make_once(Backoff, random.randrange, return_s)
+        self._failures = [0, False]  # What the back-off remembers.
         self._urgent = False
         self._wire = make_once(Wire, board.uptime_ms)
         self._outbox = []
@@ -116,15 +114,23 @@ class Link:
         """Connect, stay, go down, wait, for ever; `beat` is called at every turn of each."""
         while True:
             beat()
-            lived_ms = await self._live(beat)
-            network = self._board.network_is_up()
-            wait_ms = self._backoff.after(lived_ms, self._urgent, network)
+            wait_ms = self._rest_ms(await self._live(beat))
             beat()
             self._hurry.clear()
             try:
                 await asyncio.wait_for_ms(self._hurry.wait(), wait_ms)
             except asyncio.TimeoutError:
                 pass
+
+    def _rest_ms(self, lived_ms: int) -> int:
+        """Return how long to wait before the next try."""
+        from device.domain.backoff import Backoff
+
+        board = self._board
+        return_s = board.config.get("return_s", RETURN_S)
+        backoff = Backoff(random.randrange, return_s, self._failures)
+        forget("device.domain.backoff")
+        return backoff.after(lived_ms, self._urgent, board.network_is_up())
 
     async def _live(self, beat) -> int:
         """One connection from open to close; returns the ms it lived, 0 if it never came up."""

@@ -1,4 +1,8 @@
-"""How long to wait before the next try: doubling, with jitter, and not fooled by a quick kick."""
+"""How long to wait before the next try: doubling, with jitter, and not fooled by a quick kick.
+
+Loaded when a connection ended, then dropped; what it remembers between two tries lies with its
+user.
+"""
 
 FIRST_MS = 1_000
 LONGEST_MS = 60_000  # Once a broker is back, everybody is within this.
@@ -18,13 +22,13 @@ class Backoff:
             lost by everybody at once. They come back spread over so many seconds, and who finds
             the broker still away takes half of that for the next try: 25 s let a district of
             1,436 terminals make fewer than 100 connections a second.
+        memory: [failures in a row, whether the last loss was the broker's]; changed in place.
     """
 
-    def __init__(self, random_below, return_s: int = 0) -> None:
+    def __init__(self, random_below, return_s: int = 0, memory: list | None = None) -> None:
         self._random_below = random_below
         self._return_ms = return_s * 1000
-        self._failures = 0
-        self._returning = False
+        self._memory = memory or [0, False]
 
     def after(self, lived_ms: int, urgent: bool, network: bool = False) -> int:
         """Return the wait in ms before the next try.
@@ -34,16 +38,16 @@ class Backoff:
             urgent: An SOS is open.
             network: There is a network all the same: the broker is what was lost.
         """
+        memory = self._memory
         if lived_ms >= STABLE_MS:
-            self._failures = 0
-            self._returning = network
+            memory[0], memory[1] = 0, network
             if network and not urgent and self._return_ms:
                 return self._random_below(self._return_ms)
         first = FIRST_MS
-        if self._returning and self._return_ms and not urgent:
+        if memory[1] and self._return_ms and not urgent:
             first = self._return_ms // 2
         longest = URGENT_LONGEST_MS if urgent else LONGEST_MS
-        wait_ms = min(first << min(self._failures, 10), longest)
-        self._failures += 1
+        wait_ms = min(first << min(memory[0], 10), longest)
+        memory[0] += 1
         # Half fixed, half chance: a district that lost its broker does not come back as one.
         return wait_ms // 2 + self._random_below(wait_ms // 2 + 1)
