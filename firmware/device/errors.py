@@ -5,14 +5,6 @@ class DeviceError(Exception):
     """Base of all errors of our own."""
 
 
-class SettingsError(DeviceError):
-    """The board's configuration cannot be used: it must be written again."""
-
-
-class LinkDown(DeviceError):
-    """There is no connection now: try again when there is one."""
-
-
 class PeerError(DeviceError):
     """The broker broke MQTT 3.1.1 or our limits: the connection is of no use any more."""
 

@@ -4,7 +4,6 @@ import gc
 import json
 
 from device.adapters.kept import Kept
-from device.errors import SettingsError
 from device.late import forget, make_once
 
 # Small and often: the heap of the chip grows in pieces, and a big hole is worth keeping.
@@ -33,6 +32,8 @@ def put_together(board, folder: str, station_kind):  # noqa: ANN201 - a Station
 
         kind = make_once(Terminal, board, settings)
     else:
+        from device.settings import SettingsError
+
         raise SettingsError("device_kind is {}".format(board.config.get("device_kind")))
     station = make_once(station_kind, board, settings, _build(folder), kind)
     kind.start(station)
@@ -66,5 +67,7 @@ def _build(folder: str) -> dict:
     with open(folder + "/build.json") as file:
         build = json.load(file)
     if not isinstance(build.get("built_s"), int) or not isinstance(build.get("version"), str):
+        from device.settings import SettingsError
+
         raise SettingsError("build.json is not of this application")
     return build

@@ -2,7 +2,7 @@
 
 from collections import namedtuple
 
-from device.errors import SettingsError
+from device.errors import DeviceError
 
 # (name, default, lowest, highest). A tuple: MicroPython's dicts keep no order.
 _NUMBERS = (
@@ -19,6 +19,10 @@ Settings = namedtuple(
     ("sos_hold_ms", "batch_fixes", "batch_s", "state_s", "return_s", "duty", "silent", "sensors"),
 )
 Sensor = namedtuple("Sensor", ("name", "period_s", "threshold", "hysteresis", "below"))
+
+
+class SettingsError(DeviceError):
+    """The board's configuration cannot be used: it must be written again."""
 
 
 def read(config: dict) -> Settings:

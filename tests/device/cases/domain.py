@@ -7,8 +7,8 @@ from device.domain.clock import TRUST_MS, YEARS_20_S, ClockLadder
 from device.domain.indications import PATTERNS, pattern
 from device.domain.recorder import Recorder
 from device.domain.sos import STATES, Sos
-from device.errors import PeerError, SettingsError
-from device.settings import read
+from device.errors import PeerError
+from device.settings import SettingsError, read
 
 from wire_protocol import clock as quality
 from wire_protocol.track_encode import Fix
