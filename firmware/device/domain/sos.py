@@ -1,4 +1,4 @@
-"""The SOS as one table: states by events; an event not in a state's row changes nothing.
+"""The SOS as one table: events by states; an event that leads nowhere changes nothing.
 
 `open`: latched in flash. `sent`: the broker has the last press. `stored`: the gateway's receipt
 for it is here; `not stored`: it says that the press was refused. `taken`: a named operator has
@@ -9,31 +9,27 @@ a person has confirmed stays confirmed.
 IDLE = "idle"
 REFUSED = "not stored"  # As the wearer reads it.
 _REFUSED_BY = "!"
-STATES = {
-    IDLE: {"press": "open"},
-    "open": {
-        "press": "open", "puback": "sent", "receipt": "stored", "refused": REFUSED,
-        "taken": "taken", "help": "help", "closed": IDLE, "cancel": IDLE,
-    },
-    "sent": {
-        "press": "open", "receipt": "stored", "refused": REFUSED,
-        "taken": "taken", "help": "help", "closed": IDLE, "cancel": IDLE,
-    },
-    "stored": {
-        "press": "open",
-        "taken": "taken", "help": "help", "closed": IDLE, "cancel": IDLE,
-    },
-    "taken": {"press": "taken", "help": "help", "closed": IDLE, "cancel": IDLE},
-    "help": {"press": "help", "closed": IDLE, "cancel": IDLE},
-}  # fmt: skip
-STATES[REFUSED] = STATES["stored"]
+STATES = (IDLE, "open", "sent", "stored", REFUSED, "taken", "help")
+# Event -> for each of the states where it leads, as a place in STATES. Texts: a dict for each
+# state would take twice the memory.
+EVENTS = {
+    "press": "1111156",
+    "puback": "-2-----",
+    "receipt": "-33----",
+    "refused": "-44----",
+    "taken": "-5555--",
+    "help": "-66666-",
+    "closed": "-000000",
+    "cancel": "-000000",
+}
+_NOWHERE = "-------"
 
 
 class Sos:
     """The SOS of one terminal.
 
     Attributes:
-        state: A key of STATES.
+        state: One of STATES.
         incident: Seq of the first press of the open SOS, 0 when idle.
         press: How many presses it has.
         last: Seq of the last press.
@@ -53,10 +49,10 @@ class Sos:
 
     def apply(self, event: str) -> bool:
         """Go where the table says; False, and nothing changed, if this state has no such event."""
-        row = STATES[self.state]
-        if event not in row:
+        place = EVENTS.get(event, _NOWHERE)[STATES.index(self.state)]
+        if place == "-":
             return False
-        self.state = row[event]
+        self.state = STATES[int(place)]
         if self.state == IDLE:
             self._clear()
         return True
