@@ -10,8 +10,6 @@ import binascii
 from device.late import forget
 
 WAITING_MAX = 4  # More are refused as busy.
-LEDGER_MAX = 64  # Ids remembered; the gateway repeats a command until its result, not after it.
-_ID_BYTES = 8
 
 
 class Orders:
@@ -19,6 +17,7 @@ class Orders:
 
     Attributes:
         waiting: Command id -> uptime in ms at which it expires.
+        ledger: The ids that came, 8 bytes each, one behind the other.
     """
 
     def __init__(self, kept, clock, logbook) -> None:
@@ -27,7 +26,7 @@ class Orders:
         self._logbook = logbook
         self.waiting = {}
         ledger, rows = kept.load("orders", ("", {}))
-        self._ledger = binascii.unhexlify(ledger)
+        self.ledger = binascii.unhexlify(ledger)
         # What waited when the power went is not known any more, and that is the answer. What
         # `changes` answers, because it restarts the device on purpose, is its own.
         _, trial, answer = kept.load("changes") or ({}, (), ())
@@ -52,17 +51,6 @@ class Orders:
             if command not in own:
                 self.finish(command, "failed", "restarted")
 
-    def is_known(self, command: str) -> bool:
-        """Say whether this command came before."""
-        key, ledger = binascii.unhexlify(command), self._ledger
-        return any(ledger[i : i + _ID_BYTES] == key for i in range(0, len(ledger), _ID_BYTES))
-
-    def take(self, command: str, left_s: int) -> bool:
-        """Write a new command down; False if the flash refuses: then it may not be run."""
-        self._ledger = (self._ledger + binascii.unhexlify(command))[-LEDGER_MAX * _ID_BYTES :]
-        self.waiting[command] = self._clock.uptime_ms() + left_s * 1000
-        return self.keep({})
-
     def finish(self, command: str, status: str, reason: str = "", data=None) -> None:
         """Answer a command that waited."""
         if self.waiting.pop(command, None) is not None:
@@ -81,4 +69,4 @@ class Orders:
         """Write down what came and what waits, beside `rows`; False if the flash refuses."""
         for command in self.waiting:
             rows[command] = 0
-        return self._kept.save("orders", (binascii.hexlify(self._ledger).decode(), rows))
+        return self._kept.save("orders", (binascii.hexlify(self.ledger).decode(), rows))

@@ -4,11 +4,15 @@ Loaded when something comes, then dropped. A command's id is in the ledger in fl
 run; one that is there already is not run again: its result is in the journal or was receipted.
 """
 
+import binascii
+
 from device.services.orders import WAITING_MAX
 from wire_protocol import clock as quality
 from wire_protocol import lean_told
 
 MUTE_TTL_S = 60
+LEDGER_MAX = 64  # Ids remembered; the gateway repeats a command until its result, not after it.
+_ID_BYTES = 8
 
 
 def take(station, topic: str, payload: bytes) -> None:
@@ -35,12 +39,12 @@ def take(station, topic: str, payload: bytes) -> None:
 
 def _run(station, message: dict, kind: str, body: dict | None, left_s: int, wrong: str) -> None:
     orders, command = station.orders, message["id"]
-    if orders.is_known(command):
+    if _is_known(orders.ledger, command):
         return
     answer = ("refused", wrong, None) if wrong else _refusal(orders, body, left_s)
     if wrong:
         station.refused += 1
-    if not orders.take(command, left_s):
+    if not _write_down(station, command, left_s):
         answer = ("refused", "ledger cannot be written", None)
     if answer is None:
         answer = station.kind.order(kind, body, command)
@@ -48,6 +52,20 @@ def _run(station, message: dict, kind: str, body: dict | None, left_s: int, wron
         station.logbook.result(command, "accepted")
     else:
         orders.finish(command, *answer)
+
+
+def _is_known(ledger: bytes, command: str) -> bool:
+    """Say whether this command came before."""
+    key = binascii.unhexlify(command)
+    return any(ledger[i : i + _ID_BYTES] == key for i in range(0, len(ledger), _ID_BYTES))
+
+
+def _write_down(station, command: str, left_s: int) -> bool:
+    """Keep a new command; False if the flash refuses: then it may not be run."""
+    orders = station.orders
+    orders.ledger = (orders.ledger + binascii.unhexlify(command))[-LEDGER_MAX * _ID_BYTES :]
+    orders.waiting[command] = station.clock.uptime_ms() + left_s * 1000
+    return orders.keep({})
 
 
 def _refusal(orders, body: dict | None, left_s: int) -> tuple | None:
