@@ -17,6 +17,22 @@ ENTRIES_MAX = 24  # About 8 KB of records.
 FIRSTS_MAX = 8  # Beyond them, of first presses: without its first one an SOS has no case.
 
 
+def take_over(logbook, dropped: int) -> None:
+    """Give a logbook a journal in memory; the one in flash, if it had one, is its old one's.
+
+    Args:
+        logbook: With `journal`, `old` and `faults`, as in device.services.logbook.
+        dropped: Records given up so far.
+    """
+    logbook.old = False
+    if logbook.journal is not None:
+        # Its constructor is gone by now, and not missed.
+        logbook.old = type(logbook)()
+        logbook.old.journal = logbook.journal
+    logbook.journal = RamJournal(dropped)
+    logbook.faults.add("journal")
+
+
 class RamJournal:
     """What `Journal` does, until the power is cut."""
 

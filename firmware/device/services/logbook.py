@@ -34,7 +34,9 @@ class Logbook:
             except JournalFault as error:
                 print("journal:", error)
         if self.journal is None:
-            self._go_to_memory(0)
+            from device.adapters.ram_journal import take_over
+
+            take_over(self, 0)
         if getattr(board, "journal_lost", False):
             self.faults.add("journal_lost")
 
@@ -52,7 +54,9 @@ class Logbook:
         sealed = self._json("event", kind, fields, sos)
         if sealed is None and sos and self.old is None:
             # The flash refuses: from now on everything lives in memory, and says so.
-            self._go_to_memory(self.journal.dropped)
+            from device.adapters.ram_journal import take_over
+
+            take_over(self, self.journal.dropped)
             if fields.get("press", 1) > 1 or kind == "sos_cancel":
                 fields["incident"] = 0  # The old one counts in another epoch.
             sealed = self._json("event", kind, fields, sos)
@@ -132,17 +136,6 @@ class Logbook:
         self._board.status("sealed", (stream, journal.epoch, seq, count))
         self.on_sealed()
         return True
-
-    def _go_to_memory(self, dropped: int) -> None:
-        from device.adapters.ram_journal import RamJournal
-
-        self.old = False
-        if self.journal is not None:
-            # Its constructor is gone by now, and not missed.
-            self.old = type(self)()  # pyright: ignore[reportCallIssue]
-            self.old.journal = self.journal
-        self.journal = RamJournal(dropped)
-        self.faults.add("journal")
 
 
 def _nothing() -> None:
