@@ -12,7 +12,6 @@ from wire_protocol.fix import Fix
 
 READ_BYTES = 256  # At 9600 baud a quarter of a second.
 QUIET_MS = 120  # Receivers send an epoch in one go: after this silence it is over.
-FRESH_MS = 10_000  # A fix as young as this answers `locate` at once.
 NO_FIX_MS = 120_000  # On duty without one for so long is a fault that the state names.
 CLICKS = 3  # Short presses of SOS, one soon after the other, raise it without light or tone.
 CLICK_MS = 700
@@ -28,6 +27,7 @@ class Terminal:
         messages: [command, text, what OK says next], the one on the screen first.
         locating: Command -> uptime at which to give up.
         ringing_ms: Uptime until which it rings.
+        fix, alt_mm, fix_ms: The last one, with a believable time; its height and its uptime.
         parser: Of the receiver's sentences.
     """
 
@@ -36,9 +36,7 @@ class Terminal:
         self._sos = make_once(Sos)
         self._recorder = make_once(Recorder, settings.batch_fixes, settings.batch_s)
         self.duty = False
-        self._fix = None  # The last one, with a believable time.
-        self._alt_mm = None
-        self._fix_ms = None  # Its uptime.
+        self.fix = self.alt_mm = self.fix_ms = None
         self._watched_until_ms = 0
         self.messages = []
         self.ringing_ms = 0
@@ -92,14 +90,14 @@ class Terminal:
         if self._sos.is_open:
             sos = {"incident": self._sos.incident, "shown": self._sos.state}
         age_s = None
-        if self._fix_ms is not None:
-            age_s = (self.station.clock.uptime_ms() - self._fix_ms) // 1000
+        if self.fix_ms is not None:
+            age_s = (self.station.clock.uptime_ms() - self.fix_ms) // 1000
         return {"duty": self.duty, "sos": sos, "fix_age_s": age_s, "muted": {}}
 
     def faults(self) -> list:
         """Return the names of what is wrong with this kind's own parts."""
         now = self.station.clock.uptime_ms()
-        if self.duty and now - (self._fix_ms or 0) >= NO_FIX_MS:
+        if self.duty and now - (self.fix_ms or 0) >= NO_FIX_MS:
             return ["no_fix"]
         return []
 
@@ -155,9 +153,8 @@ class Terminal:
         self._seal_unsealed()
         self._seal_if_due()
         now = self.station.clock.uptime_ms()
-        for command in [c for c in self.locating if self.locating[c] <= now]:
-            del self.locating[command]
-            self.station.orders.finish(command, "failed", "no fix")
+        if self.locating and min(self.locating.values()) <= now:
+            self._end_locating(False)
         if self._is_failing() and not self._told_failing:
             self._told_failing = True
             self.show(again=True, name="fault")
@@ -175,7 +172,7 @@ class Terminal:
         tell, state = self._board.status, self.state()
         tell("duty", state["duty"])
         tell("sos", state["sos"])
-        tell("position", self._fix and position(self._fix, self._alt_mm))
+        tell("position", self.fix and position(self.fix, self.alt_mm))
 
     def on_expired(self, command: str) -> None:
         """A command that waited has been answered as expired."""
@@ -234,7 +231,7 @@ class Terminal:
     def _seal_press(self) -> bool:
         """Make the record of the last press; False if there was no room for it anywhere."""
         station, sos = self.station, self._sos
-        fix = None if self._fix is None else position(self._fix, self._alt_mm)
+        fix = None if self.fix is None else position(self.fix, self.alt_mm)
         first = sos.incident == sos.last
         fields = {
             "trigger": sos.trigger,
@@ -313,21 +310,23 @@ class Terminal:
             at_ms, found.lat_e6, found.lon_e6, found.speed_cms, found.course_deg, found.accuracy_m
         )
         now = clock.uptime_ms()
-        self._fix, self._fix_ms, self._alt_mm = fix, now, found.alt_mm
+        self.fix, self.fix_ms, self.alt_mm = fix, now, found.alt_mm
         if quality_code == quality.NONE:
-            self._fix = Fix(clock.now_ms(), *fix[1:])
+            self.fix = Fix(clock.now_ms(), *fix[1:])
         if self.may_record():
             if self._recorder.must_seal(fix, quality_code):
                 self.seal()
             sos_ms = now - self._pressed_ms if self._sos.is_open else None
             self._recorder.offer(fix, quality_code, now, sos_ms)
             self._seal_if_due()
-        for command in list(self.locating):
-            del self.locating[command]
-            if self.may_record():
-                self.station.orders.finish(command, "done", "", self.where())
-            else:
-                self.station.orders.finish(command, "refused", "off duty")
+        if self.locating:
+            self._end_locating(True)
+
+    def _end_locating(self, found: bool) -> None:
+        from device.services.terminal_orders import end_locating
+
+        end_locating(self, found)
+        forget("device.services.terminal_orders")
 
     def _seal_if_due(self) -> None:
         if self._recorder.is_due(self.station.clock.uptime_ms(), self._is_live()):
@@ -347,15 +346,6 @@ class Terminal:
         if not self._is_live():
             # While each fix is a batch of its own it stays: it would be loaded every second.
             forget("wire_protocol.track_encode", "wire_protocol.columns")
-
-    def is_fresh(self) -> bool:
-        """Say whether the last fix still tells where the wearer is."""
-        now = self.station.clock.uptime_ms()
-        return self._fix_ms is not None and now - self._fix_ms <= FRESH_MS
-
-    def where(self) -> dict:
-        """Return the last fix as a command's answer carries it."""
-        return {"fix": position(self._fix, self._alt_mm)}
 
     # What the wearer sees.
 

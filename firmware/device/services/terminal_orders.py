@@ -1,6 +1,9 @@
 """Commands to a terminal, and what its wearer answers; loaded for the moment, then dropped."""
 
+from device.services.station import position
+
 LOCATE_MS = 60_000
+FRESH_MS = 10_000  # A fix as young as this answers `locate` at once.
 TASK_MS = 86_400_000  # A task that was accepted may take a day; another after a restart.
 ANSWERS = ("accept", "arrived", "done")  # What OK says, one after the other, to what asks.
 HOLD_MS = 1_500  # OK held so long says no.
@@ -78,7 +81,7 @@ def self_test(terminal) -> dict:
     """Return part -> "ok" or what is wrong with it."""
     parser = terminal.parser
     counts = (
-        "ok" if terminal.is_fresh() else "no fix",
+        "ok" if _is_fresh(terminal) else "no fix",
         parser.sentences, parser.checksum_errors, parser.garbage_bytes,
     )  # fmt: skip
     return {"receiver": "{}: {} sentences, {} bad, {} bytes of garbage".format(*counts)}
@@ -87,10 +90,37 @@ def self_test(terminal) -> dict:
 def _locate(terminal, command: str) -> tuple | None:
     if not terminal.may_record():
         return "refused", "off duty", None
-    if terminal.is_fresh():
-        return "done", "", terminal.where()
+    if _is_fresh(terminal):
+        return "done", "", _where(terminal)
     terminal.locating[command] = terminal.station.clock.uptime_ms() + LOCATE_MS
     return None
+
+
+def end_locating(terminal, found: bool) -> None:
+    """Answer each `locate` that waits: there is a fix, or the time of some is up."""
+    now = terminal.station.clock.uptime_ms()
+    for command in list(terminal.locating):
+        if found and terminal.may_record():
+            answer = ("done", "", _where(terminal))
+        elif found:
+            answer = ("refused", "off duty")
+        elif terminal.locating[command] <= now:
+            answer = ("failed", "no fix")
+        else:
+            continue
+        del terminal.locating[command]
+        terminal.station.orders.finish(command, *answer)
+
+
+def _is_fresh(terminal) -> bool:
+    """Say whether the last fix still tells where the wearer is."""
+    now = terminal.station.clock.uptime_ms()
+    return terminal.fix_ms is not None and now - terminal.fix_ms <= FRESH_MS
+
+
+def _where(terminal) -> dict:
+    """Return the last fix as a command's answer carries it."""
+    return {"fix": position(terminal.fix, terminal.alt_mm)}
 
 
 def _answer(terminal, command: str, status: str, says: str | None) -> None:
