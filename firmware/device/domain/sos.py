@@ -65,13 +65,6 @@ class Sos:
         self.press += 1
         self.last = seq
 
-    def outlive(self, at_ms: int) -> None:
-        """All but the last press is over since a time of the server's: that one is an SOS."""
-        former, epoch, last, trigger = self.incident, self.epoch, self.last, self.trigger
-        self.apply("closed")
-        self.raise_(epoch, last, trigger)
-        self.former = former, at_ms
-
     def as_row(self) -> list:
         """Return what must survive a restart."""
         state, by = self.state, self.by

@@ -15,13 +15,21 @@ def on_status(terminal, sos, status: dict) -> None:
         return
     if event == "closed" and sos.last != sos.incident and terminal.waits():
         # Nobody who closed it has seen the last press: it goes on, as an SOS of its own.
-        sos.outlive(at_ms)
+        outlive(sos, at_ms)
         terminal.show_sos("open")
         return
     sos.by = status["by"]
     if status.get("distance_m") is not None:
         sos.by += " {} m".format(status["distance_m"])
     terminal.apply_sos(event)
+
+
+def outlive(sos, at_ms: int) -> None:
+    """All but the last press is over since a time of the server's: that one is an SOS."""
+    former, epoch, last, trigger = sos.incident, sos.epoch, sos.last, sos.trigger
+    sos.apply("closed")
+    sos.raise_(epoch, last, trigger)
+    sos.former = former, at_ms
 
 
 def cancel(terminal, sos) -> None:

@@ -8,6 +8,7 @@ from device.domain.indications import PATTERNS, pattern
 from device.domain.recorder import Recorder
 from device.domain.sos import EVENTS, STATES, Sos
 from device.errors import PeerError
+from device.services.terminal_sos import outlive
 from device.settings import SettingsError, read
 
 from wire_protocol import clock as quality
@@ -131,7 +132,7 @@ def case_sos_whose_last_press_outlives_the_case_is_one_of_its_own():
     sos = sos_in("help")
     sos.by = "Wang Fang"
     sos.raise_(7, 9, "button")
-    sos.outlive(1000)
+    outlive(sos, 1000)
     assert sos.as_row() == ["open", 9, 1, 9, 7, "button", ""]
     assert sos.former == (5, 1000)
     assert sos.apply("closed")
