@@ -66,5 +66,5 @@ def _restart(station, trial: list | None, result: list | None) -> tuple:
         return "refused" if reason == "busy" else "failed", reason, None
     # A start that ends on purpose did not fail: whoever commands it was heard.
     station.supervisor.on_well()
-    station.reset_at(RESET_MS)
+    station.reset_ms = station.clock.uptime_ms() + RESET_MS
     return "accepted", "", None

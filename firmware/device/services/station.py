@@ -120,10 +120,6 @@ class Station:
         finally:
             forget("device.services.deeds")
 
-    def reset_at(self, wait_ms: int) -> None:
-        """Start again once what is under way is out."""
-        self.reset_ms = self.clock.uptime_ms() + wait_ms
-
     def changed(self) -> None:
         """The state may be another: tell it soon."""
         self._changed = True
