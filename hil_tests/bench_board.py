@@ -155,7 +155,7 @@ class BenchBoard(Board):
         self._console.order(_SET_CLOCK.format(unix_s=unix_s) + _RESET)
 
     def sensor(self, name: str, value: int) -> None:
-        """Close or open the contact at a sensor's pin."""
+        """Energise the relay for 1: its NC contact lets go of the pin, whose pull-up says so."""
         self._move(self._spec.buttons.get(name), f"sensor:{name}", closed=bool(value))
 
     def battery(self, mv: int) -> None:
