@@ -136,7 +136,7 @@ def test_a_malformed_scenario_is_refused(tmp_path, more, says):
         ("[[expect]]\nboot = 'kick'\nwithin_s = 1", r"boot: 'kick' is none of deep_sleep, power"),
         (
             "[[expect]]\ncase = 'sos'\nwithin_s = 1\nwhere = { colour = 1 }",
-            r"where\.colour: is no column of a case; there are cancelled_ms",
+            r"where\.colour: is no column of a case; there are acknowledged_presses",
         ),
         (
             "[[expect]]\nresult = 'done'\nwithin_s = 1\nwhere = { answer = 'done' }",

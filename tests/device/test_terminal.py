@@ -463,8 +463,7 @@ def test_what_a_failed_flash_still_holds_is_sent_without_a_restart(terminal, gat
     gateway.stored.clear()
     gateway.receipting = True
     gateway.wait(lambda: len(gateway.events()) == 3, "both journals")
-    terminal.wait_delivered()
-    assert terminal.ask("station.logbook.held('event')") == 0
+    gateway.wait_state(lambda state: state["held"]["event"] == 0, "nothing that waits")
     assert sorted(event["epoch"] == epoch for event in gateway.events()) == [False, True, True]
     terminal.shows("SOS STORED")
     assert terminal.ask("station.logbook.boot") == 1
