@@ -71,6 +71,7 @@ class Terminal:
     chance: random.Random
     sent: list[Sent] = field(default_factory=list)
     screen: list[str] = field(default_factory=list)
+    given: int = 0
     switched_on: int = 0
     pulled: int = 0
     cuts: int = 0
@@ -178,9 +179,11 @@ class Round:
 
     def _give(self, kind: str, ttl_s: int, *, late: bool = False) -> Sent:
         terminal = self._terminal
+        terminal.given += 1
         body: dict[str, Any] = {}
         if kind == "message":
-            body = {"text": f"{terminal.device}, number {len(terminal.sent)}"}
+            # A text of its own: by it the account knows how often this one was shown.
+            body = {"text": f"{terminal.device}, number {terminal.given}"}
         elif kind == "duty":
             body = {"on": not terminal.reads("ON DUTY")}
         elif kind == "ring":
