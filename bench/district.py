@@ -48,7 +48,7 @@ class Parts:
 
     def __init__(self, installation: Installation) -> None:
         self.pids = {
-            "terminals": machine.with_last_argument_below(installation.home / "devices"),
+            "terminals": machine.with_argument_below(installation.home / "devices"),
             "broker": [installation.pid("broker")],
             "gateway": [installation.pid("gateway-1")],
             "api": [installation.pid("api-1")],

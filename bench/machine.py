@@ -56,8 +56,8 @@ def running(pids: list[int]) -> int:
     return sum(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
-def with_last_argument_below(folder: Path) -> list[int]:
-    """Return the processes whose last argument is a path in `folder`."""
+def with_argument_below(folder: Path) -> list[int]:
+    """Return the processes of which an argument is a path in `folder`."""
     prefix = os.fsencode(folder) + b"/"
     pids = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
@@ -65,14 +65,14 @@ def with_last_argument_below(folder: Path) -> list[int]:
             arguments = path.read_bytes().rstrip(b"\0").split(b"\0")
         except OSError:
             continue
-        if arguments[-1].startswith(prefix):
+        if any(argument.startswith(prefix) for argument in arguments):
             pids.append(int(path.parent.name))
     return pids
 
 
 def end_all_below(folder: Path) -> None:
-    """Kill what still runs with its last argument below a folder."""
-    for pid in with_last_argument_below(folder):
+    """Kill what still runs with an argument below a folder."""
+    for pid in with_argument_below(folder):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 

@@ -8,6 +8,8 @@ from device.late import forget, make_once
 
 # Small and often: the heap of the chip grows in pieces, and a big hole is worth keeping.
 GC_THRESHOLD_BYTES = 16_384
+# Where there is more than on a chip, a collection takes longer and is needed less.
+GC_SHARE = 8
 
 
 def put_together(board, folder: str, station_kind):  # noqa: ANN201 - a Station
@@ -21,7 +23,7 @@ def put_together(board, folder: str, station_kind):  # noqa: ANN201 - a Station
     Raises:
         SettingsError: The board's configuration or the build's data cannot be used.
     """
-    gc.threshold(GC_THRESHOLD_BYTES)
+    gc.threshold(max(GC_THRESHOLD_BYTES, gc.mem_free() // GC_SHARE))
     trial, settings = _settings(board)
     if board.config.get("device_kind") == "sensor_node":
         from device.sensor_node import SensorNode
