@@ -44,6 +44,8 @@ EPOCH = 7
 UNDER_WAY_MAX = 2 * DEVICES
 INFLUX_FIXES_MAX = 300_000
 SINK_BEHIND_MAX, SINK_WAIT_S = 10_000, 60
+# What the sink writes of each message: as long for every one, so that its file's size counts them.
+SINK_LINE, SINK_LINE_BYTES = "x", 2
 # Beside the rules of every installation: one connection that speaks for all devices.
 RULES = "user source\ntopic write xh/1/+/up/+\nuser sink\ntopic read xh/1/+/up/+\n"
 TICKS_A_SECOND = 100  # /proc/PID/stat
@@ -164,7 +166,8 @@ def broker_run(installation: Installation, work: list[tuple[bytes, bytes]]) -> d
     arguments = [
         program, "-h", "127.0.0.1", "-p", str(installation.listeners.services_port), "-i", "sink",
         "--cafile", str(pki / "services-ca.pem"), "--cert", str(service.certificate_path),
-        "--key", str(service.key_path), "-t", "xh/1/+/up/track", "-C", str(len(work)), "-F", "%l",
+        "--key", str(service.key_path), "-t", "xh/1/+/up/track",
+        "-C", str(len(work)), "-F", SINK_LINE,
     ]  # fmt: skip
     with (installation.home / "sink").open("wb") as sink:
         process = subprocess.Popen(arguments, stdout=sink)
@@ -176,7 +179,7 @@ def broker_run(installation: Installation, work: list[tuple[bytes, bytes]]) -> d
             if number % 500 == 499:
                 # Paced by what the sink has seen, else the broker drops.
                 until_s = time.monotonic() + SINK_WAIT_S
-                while number - sink.tell() // 4 > SINK_BEHIND_MAX:
+                while number - sink.tell() // SINK_LINE_BYTES > SINK_BEHIND_MAX:
                     if time.monotonic() > until_s:
                         process.kill()
                         sys.exit("the raw broker dropped messages: its sink waits for them")
