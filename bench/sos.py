@@ -7,7 +7,8 @@ shows the case. Then an operator takes and closes it, and the next terminal pres
 
 Before each press one message of the same size goes through the same broker (TLS, QoS 1): the raw
 round trip. Three situations: `idle`, only the terminals that press; `connected`, with N terminals
-walking and sending; `telemetry_away`, with those, and the telemetry store locked against writing.
+walking and sending (their receivers speak every five seconds, bench/installation.py);
+`telemetry_away`, with those, and the telemetry store locked against writing.
 
 JSON on the last line and in bench/results/sos.json.
 """
@@ -27,7 +28,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench import results
 from bench.broker_echo import BrokerEcho, BusTap
-from bench.installation import Installation, micropython, wait_for, walkers
+from bench.installation import (
+    QUIET_RECEIVER_S,
+    Installation,
+    micropython,
+    wait_for,
+    walkers,
+)
 from bench.live_view import LiveView
 from bench.start_fleet import Ended, connect_all, online
 from provisioning.control import Control
@@ -144,7 +151,8 @@ def run(options: argparse.Namespace, home: Path, figures: dict[str, Any]) -> Non
         # Before the fleet, which takes all open files for itself and whom it starts.
         installation.start()
         fleet = stack.enter_context(VirtualFleet(micropython(), options=("-X", "heapsize=512k")))
-        installation.flash(names, walkers(len(names), witness=("sealed",)), sos_hold_ms=0)
+        walking = walkers(len(names), witness=("sealed",), period_s=QUIET_RECEIVER_S)
+        installation.flash(names, walking, sos_hold_ms=0)
         pressing = names[:PRESSING]
         connect_all(installation, fleet, pressing)
         eyes = Eyes(
