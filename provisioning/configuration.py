@@ -45,7 +45,7 @@ class DeviceConfig:
     apn: str = ""
     relay: bool = False
     duty: bool = False
-    return_s: int = 25
+    return_s: int = 35
     sensors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ NUMBERS = (
     ("batch_fixes", 12, 1, 60),
     ("batch_s", 60, 1, 600),
     ("state_s", 600, 10, 86_400),
-    ("return_s", 25, 0, 300),
+    ("return_s", 35, 0, 300),
     ("broker_port", 8883, 1, 65_535),
 )
 FLAGS = ("silent",)

@@ -20,7 +20,7 @@ class Backoff:
         random_below: Chance is passed in: `random_below(n)` gives 0..n-1.
         return_s: A connection that lived and was lost although the network is there was probably
             lost by everybody at once. They come back spread over so many seconds, and who finds
-            the broker still away takes half of that for the next try: 25 s let a district of
+            the broker still away takes half of that for the next try: 35 s let a district of
             1,436 terminals make fewer than 100 connections a second.
         memory: [failures in a row, whether the last loss was the broker's]; changed in place.
     """

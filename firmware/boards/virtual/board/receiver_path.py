@@ -19,6 +19,8 @@ class Path:
 
     def __init__(self, wired: dict) -> None:
         self._period_s = wired.get("period_s", 1)
+        # Those that speak every few seconds do not all choose the same one.
+        self._phase_s = wired.get("seed", 0) % self._period_s
         self._late_ms = wired.get("late_ms", 100)  # Receivers speak a while after the second.
         self._clock_off_s = wired.get("clock_off_s", 0)  # For a receiver that tells a wrong date.
         self._file = rig.open_file(wired.get("file", "path.txt"), "r")
@@ -33,7 +35,8 @@ class Path:
         while True:
             now_ms = time.time_ns() // _NANOSECONDS - self._late_ms
             # Never the same second again, though the loop may wake a moment early.
-            next_s = (now_ms // 1000 // self._period_s + 1) * self._period_s
+            passed = (now_ms // 1000 - self._phase_s) // self._period_s
+            next_s = (passed + 1) * self._period_s + self._phase_s
             unix_s = next_s + self._period_s if next_s == unix_s else next_s
             await asyncio.sleep_ms(unix_s * 1000 - now_ms)
             lat_e6, lon_e6, altitude_dm, speed_cms, course_deg = self.at(unix_s)
