@@ -127,10 +127,11 @@ class Installation:
         home: Path,
         authority: Authority | None = None,
         more_rules: str = "",
+        more_settings: str = "",
         mosquitto: str | None = None,
     ) -> None:
         self.home = home
-        self._more_rules = more_rules
+        self._more_rules, self._more_settings = more_rules, more_settings
         self._mosquitto = mosquitto
         home.mkdir(parents=True, exist_ok=True)
         self.authority = authority or Authority.open(home)
@@ -164,6 +165,8 @@ class Installation:
         )
         with (self.home / "broker" / "services.acl").open("a") as rules:
             rules.write(self._more_rules)
+        with (self.home / "broker" / "mosquitto.conf").open("a") as settings:
+            settings.write(self._more_settings)
         with (self.home / "broker.log").open("ab") as log:
             arguments = list(command.arguments)
             if self._mosquitto is not None:
