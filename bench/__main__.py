@@ -51,7 +51,11 @@ BENCHES = (
     Bench("nmea", 5, ("all.rows", "all.reproduced", "all.extra")),
     Bench("firmware", 10, ("heap_free_bytes", "modules", "application_bytes")),
     Bench("heap_day", 60, ("heap_low_bytes", "heap_low_during", "drift_bytes", "minutes")),
-    Bench("loop", 15, ("longest_turn_epochs.walking", "epoch_bytes")),
+    Bench(
+        "loop",
+        30,
+        ("longest_turn_epochs.walking", "epoch_bytes", "fix_bytes.walking", "fix_bytes.sos"),
+    ),
     Bench(
         "storage",
         20,

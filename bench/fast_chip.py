@@ -10,6 +10,13 @@ nothing of the program is on the way; there, once a simulated minute, a line
 
 says the heap that is free after a collection, and the longest stretch of CPU that one turn has
 taken in that minute. At SPEED 1 all is as ever, but for those lines.
+
+With XUNHU_COUNT=1 the collector is off, and a second line a minute,
+
+    bytes MINUTE BYTES FIXES
+
+says what all turns of that minute have allocated, and how many fixes the receiver told. The turns
+of what plays the receiver do not count.
 """
 
 import gc
@@ -20,6 +27,8 @@ import time
 
 SPEED = int(os.getenv("XUNHU_SPEED") or 1)
 EVERY_MS = int(os.getenv("XUNHU_HEAP_EVERY_MS") or 60_000)
+COUNTS = os.getenv("XUNHU_COUNT") == "1"
+_HELD_BYTES_MAX = 1_000_000  # Collected beyond: counting looks at each block of the heap.
 _LONGEST_MS = 60_000  # Waited at once; somebody else may come.
 
 
@@ -73,6 +82,45 @@ class StandIn:
         return getattr(self._module, name)
 
 
+class Count:
+    """The bytes that turns allocate, whoever collects meanwhile."""
+
+    def __init__(self):
+        self.bytes = self.fixes = 0
+        self._turn = self._last = 0
+        self._plays = False
+
+    def begin(self):
+        """A turn begins."""
+        if gc.mem_alloc() > _HELD_BYTES_MAX:
+            gc.collect()
+        self._turn, self._plays = 0, False
+        self._last = gc.mem_alloc()
+
+    def end(self):
+        """It is over."""
+        self._turn += gc.mem_alloc() - self._last
+        if not self._plays:
+            self.bytes += self._turn
+
+    def collect(self):
+        """Stand in for `gc.collect`."""
+        self._turn += gc.mem_alloc() - self._last
+        gc.collect()
+        self._last = gc.mem_alloc()
+
+    def witness(self, *words):
+        """Stand in for `rig.witness`, which hears of each fix that the receiver tells."""
+        if words[0] == "fed":
+            self.fixes += 1
+            self._plays = True
+
+    def tell(self, minute):
+        """Say what there was since this was called last."""
+        print("bytes", minute, self.bytes, self.fixes)
+        self.bytes = self.fixes = 0
+
+
 class Poll:
     """`select.poll()` of the loop, which waits here and nowhere else."""
 
@@ -87,6 +135,8 @@ class Poll:
 
     def ipoll(self, wait_ms):
         """Wait for streams, or for so long; never for ever."""
+        if COUNTS:
+            count.end()
         # By the wall, but no more than CPU it took, which is known to the millisecond: on a busy
         # machine others run in between.
         stretch_us = time.ticks_diff(time.ticks_us(), self._turn_us)
@@ -97,6 +147,8 @@ class Poll:
             self._tell()
         ready = self._poll.poll(0) if wait_ms == 0 else self._wait(wait_ms)
         self._turn_us, self._turn_s = time.ticks_us(), time.clock()
+        if COUNTS:
+            count.begin()
         return ready
 
     def _wait(self, wait_ms):
@@ -119,6 +171,8 @@ class Poll:
         return ready
 
     def _tell(self):
+        if COUNTS:
+            count.tell(clock.ms // 60_000)
         gc.collect()
         print("heap", clock.ms // 60_000, gc.mem_free(), self._longest_us)
         self._longest_us = 0
@@ -127,6 +181,7 @@ class Poll:
 
 POLL = select.poll
 clock = Clock()
+count = Count()
 sys.modules["time"] = StandIn(
     time,
     {
@@ -138,5 +193,11 @@ sys.modules["time"] = StandIn(
     },
 )
 sys.modules["select"] = StandIn(select, {"poll": Poll})
+if COUNTS:
+    import rig  # type: ignore[import-not-found]
+
+    gc.disable()
+    sys.modules["gc"] = StandIn(gc, {"collect": count.collect})
+    rig.witness = count.witness
 
 import launcher  # type: ignore[import-not-found] # noqa: E402, F401 - it runs the device

@@ -1,4 +1,4 @@
-"""`python -m bench.loop`: the longest turn of the firmware's loop, what parsing a fix allocates.
+"""`python -m bench.loop`: the longest turn of the firmware's loop, and what a fix allocates.
 
 The image's own application in 32-bit MicroPython with the chip's heap, a real mosquitto with
 mutual TLS, a gateway that sends receipts. A turn is what a task does between two waits of the
@@ -6,9 +6,10 @@ loop; no other task runs meanwhile, no button is seen, no byte of the receiver i
 longest one while connecting, walking, and with an SOS open, in CPU and as a ratio to a reference
 measured in the same run: the parser taking one epoch of a receiver (RMC and GGA).
 
-What the parser allocates for an epoch, which is one fix, is counted with the collector off. What
-follows it (recording, sealing, sending) is not counted here. JSON on the last line and in
-bench/results/loop.json.
+What a fix allocates is counted with the collector off, walking and with an SOS open: all that the
+terminal allocates in some minutes (taking the bytes, parsing, recording, sealing into the journal,
+sending, receipts, screen), divided by the fixes that its receiver told meanwhile; and the parser's
+part of it, for one epoch. JSON on the last line and in bench/results/loop.json.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from bench.heap_day import DEVICE, FAST_CHIP, LOOK_S, Day, flash, walking
@@ -32,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SPEED = 100
 MINUTES = 5
 WAIT_S = 300.0
+ROOMY = ("-X", "heapsize=4m")  # So that the collector is not missed.
 EPOCHS = 500
 REFERENCE = """
 import gc, time
@@ -116,22 +119,40 @@ class Running:
         return found
 
 
-def turns(folder: Path, chip: SmallChip) -> dict[str, int]:
-    """Return the longest turn of the loop in each situation, in microseconds."""
-    running = Running(folder, chip, XUNHU_SPEED=str(SPEED))
+Rows = dict[str, list[list[int]]]
+
+
+def situations(folder: Path, chip: SmallChip, word: str, **environment: str) -> Rows:
+    """Let a terminal connect, walk and raise an SOS; return what its chip said in each."""
+    running = Running(folder, chip, XUNHU_SPEED=str(SPEED), **environment)
     try:
-        connecting = running.pass_minutes("heap", 1) and running.said("heap")
+        connecting = running.pass_minutes(word, 1) and running.said(word)
         running.day.duty()
-        running.pass_minutes("heap", 1)
-        walk = running.pass_minutes("heap", MINUTES)
+        running.pass_minutes(word, 1)
+        walk = running.pass_minutes(word, MINUTES)
         running.day.sos()
         running.day.sos_stored()
-        running.pass_minutes("heap", 1)
-        sos = running.pass_minutes("heap", 2)
+        running.pass_minutes(word, 1)
+        sos = running.pass_minutes(word, 2)
     finally:
         running.close()
-    named = {"connecting": connecting, "walking": walk, "sos": sos}
-    return {name: max(row[2] for row in rows) for name, rows in named.items()}
+    return {"connecting": connecting, "walking": walk, "sos": sos}
+
+
+def turns(folder: Path, chip: SmallChip) -> dict[str, int]:
+    """Return the longest turn of the loop in each situation, in microseconds."""
+    found = situations(folder, chip, "heap")
+    return {name: max(row[2] for row in rows) for name, rows in found.items()}
+
+
+def allocations(folder: Path, chip: SmallChip) -> dict[str, int]:
+    """Return the bytes that a fix allocates on its whole way, in each situation that has fixes."""
+    found = situations(folder, replace(chip, options=ROOMY), "bytes", XUNHU_COUNT="1")
+    del found["connecting"]
+    return {
+        name: sum(row[1] for row in rows) // sum(row[2] for row in rows)
+        for name, rows in found.items()
+    }
 
 
 def main() -> int:
@@ -140,10 +161,12 @@ def main() -> int:
         chip = walking(small_chip(folder, launcher=FAST_CHIP), folder)
         epoch = reference(chip.program, folder)
         longest = turns(folder / "turns", chip)
+        allocated = allocations(folder / "allocations", chip)
     ratios = {name: round(us / epoch["epoch_us"], 1) for name, us in longest.items()}
     result = {
         "longest_turn_us": longest,
         "longest_turn_epochs": ratios,
+        "fix_bytes": allocated,
         **epoch,
     }
     print(json.dumps(result, indent=1))
