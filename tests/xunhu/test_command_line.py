@@ -124,12 +124,20 @@ def test_a_frame_is_explained_in_words(demo, tmp_path):
     ) == text  # fmt: skip
 
 
+_ID_LIMITS = r"not t-\.\.\. or s-\.\.\., 3\.\.32 of a-z 0-9 -"
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
         ("press fire t-0001", 2, r"'fire' is not one of 'sos', 'duty', 'ok'. \(xunhu press --h"),
         ("press sos", 2, r"Missing argument 'DEVICE'\. \(xunhu press --help\)"),
         ("press sos t-0404", 1, r"t-0404 does not run here"),
+        ("press sos ../x", 1, rf"device id '\.\./x', {_ID_LIMITS}"),
+        ("set ../s-0001 smoke 5", 1, rf"device id '\.\./s-0001', {_ID_LIMITS}"),
+        ("show t-0001/../t-0001", 1, rf"device id 't-0001/\.\./t-0001', {_ID_LIMITS}"),
+        (f"link t-{'0' * 31} up", 1, rf"device id 't-0+', {_ID_LIMITS}"),
+        ("device retire T-0001", 1, rf"device id 'T-0001', {_ID_LIMITS}"),
         ("set s-0001 nose 5", 1, r"s-0001 has no sensor 'nose'; it has .*smoke"),
         ("set t-0001 smoke 5", 1, r"t-0001 has no sensor 'smoke'; it has none"),
         ("set s-0001 smoke 10001", 1, r"10001.*0\.\.10000"),

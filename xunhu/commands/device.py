@@ -9,10 +9,16 @@ import click
 
 from provisioning import devices
 from storage.registry import Registry, migrate, open_registry
+from wire_protocol.topics import check_device_id
 from xunhu.errors import XunhuError
 from xunhu.home import Home
 
 BY = "command line"
+
+
+def checked_id(_context: click.Context, _parameter: click.Parameter, device_id: str) -> str:
+    """Return a device id; raises WireError, before any path is made of it, when it is none."""
+    return check_device_id(device_id)
 
 
 @click.group()
@@ -21,7 +27,7 @@ def device() -> None:
 
 
 @device.command()
-@click.argument("device_id")
+@click.argument("device_id", callback=checked_id)
 @click.option("--name", default="", help="What people call it.")
 @click.option("--area", "area_code", help="12-digit code of its village.")
 @click.option("--wearer", help="Who wears it.")
@@ -59,7 +65,7 @@ def list_all(retired: bool) -> None:
 
 
 @device.command()
-@click.argument("device_id")
+@click.argument("device_id", callback=checked_id)
 def retire(device_id: str) -> None:
     """Retire DEVICE_ID for good: what it sends is refused from now on. 停用设备."""
     with opened_registry() as registry:

@@ -10,7 +10,7 @@ from provisioning.application import boards, build_application
 from provisioning.authority import Authority
 from provisioning.image import compose_image, load_official
 from provisioning.releases import ReleaseKey
-from xunhu.commands.device import BY, now_ms, opened_registry
+from xunhu.commands.device import BY, checked_id, now_ms, opened_registry
 from xunhu.home import Home
 
 
@@ -48,7 +48,14 @@ from xunhu.home import Home
     metavar="NAME",
     help="The name in the broker's certificate (xunhu up --name).",
 )
-@click.option("--device", "device_id", required=True, metavar="ID", help="t-... or s-...")
+@click.option(
+    "--device",
+    "device_id",
+    required=True,
+    metavar="ID",
+    callback=checked_id,
+    help="t-... or s-...",
+)
 @click.option("--duty", is_flag=True, help="A new terminal starts on duty.")
 @click.option("--output", "-o", required=True, type=click.Path(dir_okay=False, path_type=Path))
 def image(  # noqa: PLR0913, PLR0917 - one for each option

@@ -7,6 +7,7 @@ import click
 from provisioning.control import Control
 from provisioning.virtual import device_folder
 from wire_protocol import sensors
+from xunhu.commands.device import checked_id
 from xunhu.errors import XunhuError
 from xunhu.home import Home
 
@@ -20,7 +21,7 @@ def _control(device: str) -> Control:
 
 @click.command()
 @click.argument("button", type=click.Choice(["sos", "duty", "ok"]))
-@click.argument("device")
+@click.argument("device", callback=checked_id)
 @click.option("--hold", "hold_s", default=_HOLD_S, show_default=True, help="Seconds.")
 def press(button: str, device: str, hold_s: float) -> None:
     """Press a BUTTON of a virtual DEVICE. 按下虚拟设备的按键."""
@@ -29,7 +30,7 @@ def press(button: str, device: str, hold_s: float) -> None:
 
 
 @click.command(name="set")
-@click.argument("device")
+@click.argument("device", callback=checked_id)
 @click.argument("sensor")
 @click.argument("value", type=int)
 def set_sensor(device: str, sensor: str, value: int) -> None:
@@ -44,14 +45,14 @@ def set_sensor(device: str, sensor: str, value: int) -> None:
 
 
 @click.command()
-@click.argument("device")
+@click.argument("device", callback=checked_id)
 def show(device: str) -> None:
     """Show a virtual DEVICE: lights, screen, what it says of itself. 显示虚拟设备的状态."""
     click.echo(json.dumps(_control(device).show(), ensure_ascii=False, indent=2))
 
 
 @click.command()
-@click.argument("device")
+@click.argument("device", callback=checked_id)
 @click.argument("state", type=click.Choice(["up", "down"]))
 def link(device: str, state: str) -> None:
     """Cut or restore the network of a virtual DEVICE. 断开或恢复虚拟设备的网络."""
