@@ -63,9 +63,11 @@ class BenchBoard(Board):
         offers |= {"power"} if spec.power else set()
         offers |= {"bootloader"} if spec.bootloader != "none" else set()
         offers |= {"receiver"} if spec.receiver else set()
+        offers |= {"networks"} if rig.wifi else set()
         offers |= {f"press:{name}" for name in spec.buttons if name in BUTTONS}
         offers |= {f"sensor:{name}" for name in spec.buttons if name in CONTACTS}
         super().__init__(spec.name, spec.kind, frozenset(offers))
+        self.networks = rig.wifi
         self._spec, self._rig, self._servers, self._relays = spec, rig, servers, relays
         self._console = Console(spec.console, spec.console_baud)
         self._receiver = self._open_receiver()

@@ -17,6 +17,7 @@ class Flashing:
     Attributes:
         broker: Address and port at which it finds its broker: the fault proxy.
         settings: Added to its configuration.
+        named_networks: It shall join `networks` by name; else whatever network it has.
     """
 
     device: str
@@ -24,6 +25,7 @@ class Flashing:
     broker: tuple[str, int]
     duty: bool
     settings: Mapping[str, Any] = field(default_factory=dict)
+    named_networks: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,15 @@ class Board(ABC):
         kind: terminal | sensor_node.
         offers: What can be done to it and seen of it: power, bootloader, press:<button>,
             receiver, link, clock, reset, sensor:<name>, battery, screen, light, vibrate,
-            sealed.
+            sealed, networks.
+        networks: Name and password of the Wi-Fi networks that are there for it.
         watched: What `look` shall see beside the screen: light, vibrate.
         heap_free_min: Bytes of heap that each state must say are free; None: they count not.
     """
 
     def __init__(self, name: str, kind: str, offers: frozenset[str]) -> None:
         self.name, self.kind, self.offers = name, kind, offers
+        self.networks: tuple[tuple[str, str], ...] = ()
         self.watched: set[str] = set()
         self.heap_free_min: int | None = None
 

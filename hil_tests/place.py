@@ -57,6 +57,7 @@ class Place:
                 broker=(self.line.host, self.line.port),
                 duty=scenario.duty,
                 settings=scenario.settings,
+                named_networks=scenario.names_networks(),
             )
         )
         self._prepared_s = time.monotonic()

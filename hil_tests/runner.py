@@ -10,7 +10,7 @@ from hil_tests.faults import NONE
 from hil_tests.place import Place
 from hil_tests.receiver import ReceiverFeed
 from hil_tests.record import Record, Row
-from hil_tests.scenario_file import START, Action, Expectation, Scenario
+from hil_tests.scenario_file import START, Action, Expectation, Scenario, with_networks
 from hil_tests.watch import ROWS, Watch
 
 LOOK_S = 0.05
@@ -156,7 +156,8 @@ class Play:
             release_s = self._now_s() + action.hold_s
             self._releases.append((release_s, action.value))
         elif action.kind == "command":
-            sent = self.place.servers.command(self.place.device, action.value)
+            command = with_networks(action, self.place.board.networks)
+            sent = self.place.servers.command(self.place.device, command)
             self._commands[action.name] = sent
         else:
             DOINGS[action.kind](self.place, action.value)
@@ -287,6 +288,8 @@ def needs(scenario: Scenario) -> set[str]:
             found.add("sensor:motion")
         elif action.kind == "sensor":
             found.add(f"sensor:{action.value[0]}")
+    if scenario.names_networks():
+        found.add("networks")
     found |= {row.kind for row in scenario.expectations if row.kind in ("light", "vibrate")}
     return found
 

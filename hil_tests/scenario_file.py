@@ -17,9 +17,11 @@ from hil_tests.fields import Table
 from hil_tests.stages import STAGES
 from storage.registry.models import Case, Result
 from wire_protocol import messages, records, sensors
+from wire_protocol.configure import NETWORKS
 from wire_protocol.errors import WireError
 
 START = "start"
+RIG_NETWORKS = "$rig"  # In a `configure`: the name that stands for the rig's own networks.
 LIMIT_S_MAX = 3_600.0
 ACTIONS_MAX, EXPECTATIONS_MAX, POINTS_MAX, VARIANTS_MAX = 100, 100, 1_000, 50
 HOLD_S_MAX = 60.0
@@ -129,9 +131,34 @@ class Scenario:
     actions: tuple[Action, ...]
     expectations: tuple[Expectation, ...]
 
+    def names_networks(self) -> bool:
+        """Tell whether a command of it changes the networks that are known."""
+        return any(_networks(action) for action in self.actions)
+
     def parts(self) -> set[str]:
         """Return which servers it disturbs; others must not share them meanwhile."""
         return {action.kind for action in self.actions if action.kind in PARTS}
+
+
+def with_networks(action: Action, there: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    """Return a command with the rig's own networks where its settings name `$rig`."""
+    command: dict[str, Any] = action.value
+    known = _networks(action)
+    if not known:
+        return command
+    found = []
+    for pair in known:
+        found += [list(own) for own in there] if pair[0] == RIG_NETWORKS else [pair]
+    settings = command["body"]["settings"] | {NETWORKS: found}
+    return command | {"body": command["body"] | {"settings": settings}}
+
+
+def _networks(action: Action) -> list[list[str]]:
+    """Return what a `configure` sets the networks to; empty when it does not."""
+    if action.kind != "command" or action.value["kind"] != "configure":
+        return []
+    found: list[list[str]] = action.value["body"]["settings"].get(NETWORKS, [])
+    return found
 
 
 def load_scenarios(path: Path) -> list[Scenario]:

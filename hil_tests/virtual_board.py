@@ -17,6 +17,7 @@ from wire_protocol import sensors
 
 _WITNESSED = ("screen", "sealed")
 _BOOT_WAIT_S = 30.0
+_NETWORKS = (("xunhu-bench", "a virtual password"),)
 
 
 class VirtualBoard(Board):
@@ -24,11 +25,13 @@ class VirtualBoard(Board):
 
     def __init__(self, name: str, kind: str, servers: Servers, fleet: VirtualFleet) -> None:
         offers = {"power", "bootloader", "link", "clock", "reset", "battery", "screen", "sealed"}
+        offers.add("networks")
         if kind == "terminal":
             offers |= {"press:sos", "press:duty", "press:ok", "receiver", "light", "vibrate"}
         else:
             offers |= {f"sensor:{sensor}" for sensor in sensors.NAMES}
         super().__init__(name, kind, frozenset(offers))
+        self.networks = _NETWORKS
         self._servers, self._fleet = servers, fleet
         # Here and not at each run: built in several threads at once, it is built several times.
         self._application = build_application("virtual")
@@ -48,16 +51,18 @@ class VirtualBoard(Board):
         self._servers.register(flashing.device, flashing.kind, identity)
         first = {"smoke": 10} if flashing.kind == "sensor_node" else {}
         terminal = flashing.kind == "terminal"
+        networks = self.networks if flashing.named_networks else None
         folder = make_virtual_device(
             device_folder(self._servers.home, flashing.device),
             identity=identity,
             ca_der=self._servers.authority.devices_ca_der,
-            config=configuration(flashing),
+            config=configuration(flashing, networks or ()),
             rig=Rig(
                 receiver=Feed() if terminal else None,
                 sensors=first,
                 link_up=False,
                 witness=_WITNESSED,
+                access_points=networks,
             ),
             application=self._application,
         )

@@ -92,6 +92,8 @@ class Rig:
         witness: Note presses, positions, screens and sealed records in witness.jsonl, for a test
             to compare; or only those named: input, fed, screen, sealed, link, receiver, sensor.
         modem: It also has a modem, for where there is no Wi-Fi.
+        access_points: Name and password ("" when open) of each Wi-Fi network that is there; it
+            joins those that its configuration knows. None: whatever it wants to join is there.
         radio: UDP port of its radio to neighbours, and those of who hears it; None: it has none.
     """
 
@@ -104,6 +106,7 @@ class Rig:
     slice_bytes: int = 64
     witness: bool | Sequence[str] = False
     modem: bool = False
+    access_points: Sequence[tuple[str, str]] | None = None
     radio: tuple[int, Sequence[int]] | None = None
 
 
@@ -201,6 +204,8 @@ def _write_rig(folder: Path, rig: Rig) -> None:
         "radio": rig.radio,
         "receiver": None,
     }
+    if rig.access_points is not None:
+        content["access_points"] = rig.access_points
     if rig.receiver is not None:
         # Another seed for each device, so that a fleet does not speak in one moment.
         seed = sum((place + 1) * ord(letter) for place, letter in enumerate(folder.name))

@@ -52,12 +52,17 @@ def fixture_make(tmp_path: Path, stub: Application) -> Callable[..., Control]:
     """Return a function that makes a device with the stub application, switched off."""
     authority = Authority.create(tmp_path)
 
-    def make(device_id: str = "t-0001", rig: Rig | None = None, port: int = 1) -> Control:
+    def make(
+        device_id: str = "t-0001",
+        rig: Rig | None = None,
+        port: int = 1,
+        networks: tuple[tuple[str, str], ...] = (),
+    ) -> Control:
         folder = make_virtual_device(
             device_folder(tmp_path, device_id),
             identity=authority.issue_device(device_id),
             ca_der=authority.devices_ca_der,
-            config=DeviceConfig("127.0.0.1", port, "localhost", return_s=0),
+            config=DeviceConfig("127.0.0.1", port, "localhost", networks=networks, return_s=0),
             rig=rig or Rig(),
             application=stub,
         )

@@ -235,6 +235,36 @@ def test_a_device_that_starts_without_a_network_waits_for_it(fleet, make):
         connection.close()
 
 
+def test_a_network_that_is_not_there_gives_way_to_the_next_and_so_does_a_wrong_password(
+    fleet, make
+):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        known = (("far", ""), ("near", "not this one"), ("near", "this one"))
+        rig = Rig(access_points=[("other", ""), ("near", "this one")])
+        control = make(rig=rig, port=server.getsockname()[1], networks=known)
+        fleet.start(control.folder)
+        control.wait(_ready)
+        for refused in ("far", "near"):
+            control.press("connect")
+            shown = control.wait(lambda now, name=refused: now.get("refusal", "").endswith(name))
+            assert (shown["refusal"], shown["link"]) == (f"no network {refused}", False)
+        control.press("look")
+        assert control.wait(lambda now: "battery" in now)["rssi"] is None
+        control.press("connect")
+        connection, _ = server.accept()
+        connection.close()
+        assert control.wait(lambda now: now["connected"] == "closed")["link"] is True
+
+
+def test_where_networks_have_names_a_device_that_knows_none_joins_none(fleet, make):
+    control = make(rig=Rig(access_points=[("near", "")]))
+    fleet.start(control.folder)
+    control.wait(_ready)
+    control.press("connect")
+    shown = control.wait(lambda now: "refusal" in now)
+    assert shown["refusal"] == "no network is configured"
+
+
 def test_a_walk_says_where_it_is(fleet, make):
     control = make(rig=Rig(receiver=Walk(7, *HERE), witness=True))
     fleet.start(control.folder)

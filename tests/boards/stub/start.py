@@ -84,3 +84,5 @@ async def _connect(board):
         board.status("connected", "closed" if not data else "data")
     except OSError as error:
         board.status("connected", "error %s" % error.errno)
+        if len(error.args) > 1:
+            board.status("refusal", error.args[1])

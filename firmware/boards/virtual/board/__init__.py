@@ -7,6 +7,7 @@ through its control socket (`board.control`).
 import asyncio
 import sys
 
+import access_points
 import flash
 import machine
 import rig
@@ -45,7 +46,7 @@ class Board(Identity):
         self._network = sys.modules["socket"]  # The launcher's radio, with a switch.
         self.journal_state, self.journal_lost = flash.journal, flash.journal_lost
         has_modem = rig.settings.get("modem") is True
-        self._air = {"wifi": Air(self._network, -60, 2 if has_modem else 20)}
+        self._air = {"wifi": self._open_wifi(-60, 2 if has_modem else 20)}
         if has_modem:
             self._air["modem"] = Air(self._network, -95, 5)
         self._bearers = Bearers(self._air["wifi"], self._air.get("modem"), self.uptime_ms)
@@ -169,6 +170,11 @@ class Board(Identity):
     def watchdog(self, timeout_ms: int) -> machine.WDT:
         """Start the watchdog; without `feed()` for so long the device resets."""
         return machine.WDT(timeout=timeout_ms)
+
+    def _open_wifi(self, dbm: int, wait_s: int) -> object:
+        air = Air(self._network, dbm, wait_s)
+        points = rig.settings.get("access_points")
+        return air if points is None else access_points.Wifi(air, wait_s, points, self.config)
 
     def _open_receiver(self) -> object:
         wired = rig.settings.get("receiver")

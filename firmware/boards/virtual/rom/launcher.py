@@ -13,6 +13,7 @@ Exit codes: 0 switched off, 3 reset (start it again), 4 the image does not boot.
 import gc
 import sys
 
+import access_points  # noqa: F401 - the board finds it loaded
 import chip_machine
 import esp32
 import radio
