@@ -29,6 +29,7 @@ class Place:
         screen: What the wearer reads now; empty when it is off.
         firmware: What was flashed.
         cuts: How often the power was cut.
+        notes: What had to be done before the run could begin.
     """
 
     def __init__(self, board: Board, line: Line, servers: Servers, faults: Faults = NONE) -> None:
@@ -38,6 +39,7 @@ class Place:
         self.screen: list[str] = []
         self.firmware: Firmware | None = None
         self.cuts = 0
+        self.notes: list[str] = []
         self._always = faults
         self._faults = faults
         self._link_up = False
@@ -45,7 +47,7 @@ class Place:
         self._listener: Callable[[str, Any], None] | None = None
 
     def prepare(self, scenario: Scenario, device: str) -> None:
-        """Flash the board for a scenario; it is off afterwards."""
+        """Flash the board for a scenario and end what an aborted run left; it is off then."""
         self.device = device
         self.screen, self.cuts, self._listener = [], 0, None
         self.set_faults(NONE)
@@ -61,6 +63,7 @@ class Place:
             )
         )
         self._prepared_s = time.monotonic()
+        self._end_cases()
         self.strategy.reach("off")
         self.cuts = 0
 
@@ -170,6 +173,14 @@ class Place:
                     f"{''.join(f'; it said: {line}' for line in self.board.complaints()[-1:])}"
                 )
             time.sleep(_LOOK_S)
+
+    def _end_cases(self) -> None:
+        """Close what an aborted run left open; a terminal keeps its SOS until it hears of that."""
+        closed = self.servers.close_cases(self.device)
+        self.notes = [f"an earlier run left a case open: {kind}; closed" for kind in closed]
+        if "sos" in closed and "screen" in self.board.offers:
+            self.strategy.reach("online")
+            self.wait("the wearer reads of no SOS", lambda: not self.reads("SOS"))
 
     def _restart(self, how: Callable[[], None]) -> None:
         self.strategy.forget()

@@ -1,7 +1,7 @@
 """What came of one run: data that a report shows, and that crosses between processes."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from hil_tests.board import Firmware
@@ -35,6 +35,7 @@ class Record:
         account: What broke the promise that everything sealed is stored once, or the budget of
             memory; empty is well.
         heap_low: The fewest bytes of heap that a state said were free.
+        notes: What had to be done before it could begin.
     """
 
     scenario: str
@@ -48,6 +49,7 @@ class Record:
     seen: list[tuple[float, str]]
     account: list[str]
     heap_low: int | None = None
+    notes: list[str] = field(default_factory=list)
 
     def problems(self) -> list[str]:
         """Return everything that is wrong, in words."""
@@ -64,7 +66,8 @@ class Record:
         lines = [(at_s, f"-> {words}") for at_s, words in self.done]
         lines += [(at_s, f"   {words}") for at_s, words in self.seen]
         ordered = sorted(lines, key=lambda line: line[0])
-        return "\n".join(f"{at_s:8.2f} s {words}" for at_s, words in ordered)
+        before = [f"  before   {words}" for words in self.notes]
+        return "\n".join([*before, *(f"{at_s:8.2f} s {words}" for at_s, words in ordered)])
 
     def as_data(self) -> dict[str, Any]:
         """Return it as plain data."""

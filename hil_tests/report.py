@@ -143,10 +143,11 @@ def _table(record: Record) -> str:
     end_s = max([1.0, *times, *(at_s for at_s, _ in record.done)])
     rows = "".join(_row(row, end_s) for row in record.rows)
     account = "<br>".join(map(html.escape, record.account)) or "all sealed records stored once"
+    notes = "".join(f" Before it: {html.escape(note)}." for note in record.notes)
     return (
         f"<p>{html.escape(record.title)}. {html.escape(record.device)} on "
         f"{html.escape(record.board)}. Account: {account}. "
-        f"Heap free at the least: {record.heap_low} bytes.</p>"
+        f"Heap free at the least: {record.heap_low} bytes.{notes}</p>"
         "<table><tr><th>expected</th><th>due, s</th><th>seen, s</th>"
         f"<th>0 to {end_s:.0f} s</th><th></th></tr>{rows}</table>"
         f"<details><summary>Timeline</summary><pre>{html.escape(record.timeline())}</pre></details>"

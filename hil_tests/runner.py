@@ -265,6 +265,7 @@ class Play:
             seen=[(seen.at_s, str(seen)) for seen in watch.seen],
             account=problems,
             heap_low=watch.heap_low,
+            notes=self.place.notes,
         )  # fmt: skip
 
     def _window(self, expectation: Expectation, offset_s: float) -> float | None:

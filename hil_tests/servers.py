@@ -144,6 +144,18 @@ class Servers:
                 now_ms=now_ms,
             )
 
+    def close_cases(self, device: str) -> list[str]:
+        """Close every open case of a device, and tell its wearer of an SOS; return their kinds."""
+        kinds = [row["kind"] for row in self.cases(device) if row["closed_ms"] is None]
+        for kind in kinds:
+            if kind == "sos":
+                self.step_case(device, "close")
+        with self._installation.registry.begin() as session:
+            query = select(Case).where(Case.device == device, Case.closed_ms.is_(None))
+            for case in session.scalars(query):
+                case.status, case.closed_by, case.closed_ms = "closed", OPERATOR, _now_ms()
+        return kinds
+
     # Eyes: what is stored, read beside the code that stored it.
 
     def state(self, device: str) -> Row | None:

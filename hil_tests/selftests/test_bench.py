@@ -101,6 +101,18 @@ def test_every_stage_is_reached_by_wires_alone(rig, bench):
         assert bench.frames[-1] == frame(POWER, closed=False)
 
 
+def test_what_an_aborted_run_left_open_is_closed_first_and_the_report_says_so(rig):
+    with rig.place("terminal") as place:
+        place.prepare(scenario("quiet_patrol"), "t-bench-1")
+        place.strategy.reach("sos")
+        place.power(on=False)  # Whoever watched has gone.
+    record = rig.run(scenario("sos_without_link"))
+    assert record.problems() == [], record.timeline()
+    assert record.notes == ["an earlier run left a case open: sos; closed"]
+    assert "left a case open" in record.timeline()
+    assert [row["closed_ms"] is None for row in rig.servers.cases("t-bench-1")].count(True) == 0
+
+
 def test_the_repl_resets_the_board_and_a_power_cut_its_clock(rig, bench):
     with rig.place("terminal") as place:
         place.prepare(scenario("quiet_patrol"), "t-bench-1")

@@ -28,6 +28,7 @@ def record():
         done=[(1.0, "press sos")],
         seen=[(2.5, "event {'kind': 'sos'}")],
         account=["('event', 1, 2) was sealed and is not stored"],
+        notes=["an earlier run left a case open: sos; closed"],
     )
 
 
@@ -51,6 +52,7 @@ def test_a_record_says_everything_that_is_wrong(record):
         "('event', 1, 2) was sealed and is not stored",
     ]
     assert record.timeline().splitlines() == [
+        "  before   an earlier run left a case open: sos; closed",
         "    1.00 s -> press sos",
         "    2.50 s    event {'kind': 'sos'}",
     ]
@@ -64,7 +66,7 @@ def test_the_page_shows_expected_beside_seen(record):
     page = Texts(as_html({"commit": "0123456789ab"}, [Result("s", "failed", 9, "no <b>", record)]))
     for words in ("0 passed, 1 failed, 0 not on this rig", "0123456789ab", "SOS <with> no link",
                   "1.0 to 5.0", "2.5", "not seen", "told did not happen", "no <b>",
-                  "was sealed and is not stored"):  # fmt: skip
+                  "was sealed and is not stored", "left a case open: sos"):  # fmt: skip
         assert words in page.text
     # The longest time on this line is 5 s: due from 20 % on, seen at half of it.
     assert "left:20.00%;width:80.00%" in page.styles
