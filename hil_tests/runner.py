@@ -10,11 +10,17 @@ from hil_tests.faults import NONE
 from hil_tests.place import Place
 from hil_tests.receiver import ReceiverFeed
 from hil_tests.record import Record, Row
-from hil_tests.scenario_file import START, Action, Expectation, Scenario, with_networks
+from hil_tests.scenario_file import (
+    PUSH_S,
+    START,
+    Action,
+    Expectation,
+    Scenario,
+    with_networks,
+)
 from hil_tests.watch import ROWS, Watch
 
 LOOK_S = 0.05
-PUSH_S = 0.1  # Longer than a contact bounces.
 REST_WAIT_S = 90.0
 # Records of QoS 0 that a dying gateway took with it go again with the next connection: soon
 # when it is asked for, ten minutes later otherwise.

@@ -25,6 +25,7 @@ RIG_NETWORKS = "$rig"  # In a `configure`: the name that stands for the rig's ow
 LIMIT_S_MAX = 3_600.0
 ACTIONS_MAX, EXPECTATIONS_MAX, POINTS_MAX, VARIANTS_MAX = 100, 100, 1_000, 50
 HOLD_S_MAX = 60.0
+PUSH_S = 0.3  # A short press: a chip that makes a connection sees nothing of one of 0.1 s.
 TTL_S_MAX = 7 * 86_400
 BUTTONS = ("sos", "duty", "ok")
 RECEIVER_MODES = ("fix", "no_fix", "silent", "garbage")
@@ -251,7 +252,7 @@ def _trace(table: Table, folder: Path) -> Trace:
 
 def _action(table: Table, number: int, limit_s: float) -> Action:
     kind = table.one_of(_ACTIONS)
-    hold_s = table.number("hold_s", 0, HOLD_S_MAX, 0.1) if kind == "press" else 0.0
+    hold_s = table.number("hold_s", 0, HOLD_S_MAX, PUSH_S) if kind == "press" else 0.0
     action = Action(
         name=_name(table, f"{kind}_{number}"),
         after=table.text("after", START),
