@@ -17,7 +17,6 @@ command was carried out once. JSON on the last line and in bench/results/command
 from __future__ import annotations
 
 import argparse
-import random
 import sys
 import tempfile
 import time
@@ -27,17 +26,15 @@ from pathlib import Path
 from typing import Any
 
 from bench import results
+from bench.behind_lines import ONLINE_WAIT_S, Behind, switched_on, watch
 from bench.broker_echo import service_client
 from bench.commands_account import LAST_WORDS, RESTARTING, Count, Sent, settle
 from bench.installation import micropython
-from bench.sos_faults import KNOWN_AFTER_S, ONLINE_WAIT_S, STARTING_MAX
 from bench.wire_terminal import sentences
 from hil_tests import account
-from hil_tests.board import Flashing
-from hil_tests.fault_proxy import FaultNetwork, Line
+from hil_tests.fault_proxy import FaultNetwork
 from hil_tests.faults import NONE, Faults
 from hil_tests.servers import Servers
-from hil_tests.virtual_board import VirtualBoard
 from provisioning.fleet import VirtualFleet
 from wire_protocol import messages, topics
 from wire_protocol.track import Fix
@@ -62,23 +59,19 @@ KINDS = {
 
 
 @dataclass
-class Terminal:
+class Terminal(Behind):
     """One terminal, its line, and what it was sent."""
 
-    board: VirtualBoard
-    line: Line
-    device: str
-    chance: random.Random
     sent: list[Sent] = field(default_factory=list)
     screen: list[str] = field(default_factory=list)
     given: int = 0
-    switched_on: int = 0
+    starts: int = 0
     pulled: int = 0
     cuts: int = 0
 
     def power(self, *, on: bool) -> None:
-        self.board.power(on=on)
-        self.switched_on += on
+        super().power(on=on)
+        self.starts += on
         self.pulled += not on
         if not on:
             self.screen = []
@@ -222,33 +215,6 @@ class Round:
                     waiting.discard(row["command_id"])
 
 
-def make(options: argparse.Namespace, servers: Servers, rig: tuple) -> list[Terminal]:
-    """Flash the terminals and switch them on."""
-    fleet, network = rig
-
-    def flash(number: int) -> Terminal:
-        device = f"t-{number:05}"
-        line = network.line(servers.broker, seed=options.seed * 10_000 + number)
-        board = VirtualBoard(device, "terminal", servers, fleet)
-        board.prepare(Flashing(device, "terminal", (line.host, line.port), True))
-        board.link(up=True)
-        return Terminal(board, line, device, random.Random(options.seed * 1_000 + number))
-
-    def switch_on(terminal: Terminal) -> None:
-        terminal.power(on=True)
-        until_s = time.monotonic() + ONLINE_WAIT_S
-        while not (state := servers.state(terminal.device)) or not state["online"]:
-            if time.monotonic() > until_s:
-                sys.exit(f"{terminal.device} is not online after {ONLINE_WAIT_S:.0f} s")
-            time.sleep(0.1)
-
-    terminals = [flash(number) for number in range(options.terminals)]
-    time.sleep(KNOWN_AFTER_S)
-    with ThreadPoolExecutor(STARTING_MAX) as pool:
-        list(pool.map(switch_on, terminals))
-    return terminals
-
-
 def order(terminal: Terminal, share: int, servers: Servers, second: SecondGateway) -> None:
     """Give a terminal so many commands that are in time, and some that are not."""
     given = 0
@@ -277,8 +243,7 @@ def run(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     with FaultNetwork() as network, VirtualFleet(micropython()) as fleet:
         try:
             servers.start()
-            terminals = make(options, servers, (fleet, network))
-            print(f"{len(terminals)} terminals are online", flush=True)
+            terminals = switched_on(Terminal, options, servers, fleet, network)
             second = SecondGateway(servers)
             begun_s = time.monotonic()
             with ThreadPoolExecutor(len(terminals)) as pool:
@@ -287,7 +252,7 @@ def run(options: argparse.Namespace, home: Path) -> dict[str, Any]:
                     share = options.commands // len(terminals)
                     share += number < options.commands % len(terminals)
                     work.append(pool.submit(order, terminal, share, servers, second))
-                watch(work, terminals, options.commands)
+                watch(work, lambda: count_given(terminals), options.commands)
                 lasted_s = round(time.monotonic() - begun_s)
                 found = pool.map(lambda terminal: rest(terminal, servers), terminals)
                 problems = [problem for each in found for problem in each]
@@ -298,17 +263,9 @@ def run(options: argparse.Namespace, home: Path) -> dict[str, Any]:
             servers.stop()
 
 
-def watch(work: list[Any], terminals: list[Terminal], wanted: int) -> None:
-    """Say now and then how far it is; pass on what failed."""
-    said_s = time.monotonic()
-    while not all(future.done() for future in work):
-        time.sleep(0.5)
-        if time.monotonic() > said_s + 30:
-            said_s = time.monotonic()
-            given = sum(not command.late for t in terminals for command in t.sent)
-            print(f"{given} of {wanted} given", flush=True)
-    for future in work:
-        future.result()
+def count_given(terminals: list[Terminal]) -> int:
+    """Return how many commands that are in time have been given."""
+    return sum(not command.late for terminal in terminals for command in terminal.sent)
 
 
 def judge(terminals: list[Terminal], servers: Servers, problems: list[str]) -> dict[str, Any]:
@@ -316,7 +273,7 @@ def judge(terminals: list[Terminal], servers: Servers, problems: list[str]) -> d
     count = Count(problems=problems)
     for terminal in terminals:
         witness = terminal.board.folder / "witness.jsonl"
-        settle(count, servers, terminal.device, terminal.sent, witness, terminal.switched_on)
+        settle(count, servers, terminal.device, terminal.sent, witness, terminal.starts)
     for problem in count.problems[:20]:
         print(problem, file=sys.stderr)
     kinds = [command.kind for terminal in terminals for command in terminal.sent]

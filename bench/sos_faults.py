@@ -18,7 +18,6 @@ JSON on the last line and in bench/results/sos_faults.json.
 from __future__ import annotations
 
 import argparse
-import random
 import sqlite3
 import sys
 import tempfile
@@ -30,14 +29,13 @@ from pathlib import Path
 from typing import Any
 
 from bench import results
+from bench.behind_lines import Behind, switched_on, watch
 from bench.installation import micropython
 from hil_tests import account
-from hil_tests.board import Flashing
 from hil_tests.errors import HilError
-from hil_tests.fault_proxy import FaultNetwork, Line
+from hil_tests.fault_proxy import FaultNetwork
 from hil_tests.faults import NONE, Faults
 from hil_tests.servers import Servers
-from hil_tests.virtual_board import VirtualBoard
 from provisioning.control import ControlError
 from provisioning.fleet import VirtualFleet
 
@@ -45,12 +43,8 @@ AIM_P99_S = 10.0
 CUT_WITHIN_S = 0.3  # It takes as long from the button to the store: most cuts find it on its way.
 STORED_WAIT_S = 180.0
 CLOSED_WAIT_S = 240.0
-ONLINE_WAIT_S = 300.0
 REST_WAIT_S = 300.0
-KNOWN_AFTER_S = 1.5
 LOOK_S = 0.02
-# Handshakes at once: each takes 30 ms of a core here, and a second of round trips.
-STARTING_MAX = 20
 
 
 class Eye:
@@ -100,46 +94,12 @@ class Eye:
 
 
 @dataclass
-class Terminal:
-    """One terminal and its line."""
+class Terminal(Behind):
+    """One terminal, its line, and what became of its presses."""
 
-    board: VirtualBoard
-    line: Line
-    device: str
-    chance: random.Random
     times_s: list[float] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     cuts: int = 0
-
-
-def make(options: argparse.Namespace, servers: Servers, rig: tuple) -> list[Terminal]:
-    """Flash the terminals and switch them on, on lines that are whole."""
-    fleet, network = rig
-
-    def flash(number: int) -> Terminal:
-        device = f"t-{number:05}"
-        line = network.line(servers.broker, seed=options.seed * 10_000 + number)
-        board = VirtualBoard(device, "terminal", servers, fleet)
-        board.prepare(
-            Flashing(device, "terminal", (line.host, line.port), True, {"sos_hold_ms": 0})
-        )
-        board.link(up=True)
-        return Terminal(board, line, device, random.Random(options.seed * 1_000 + number))
-
-    def switch_on(terminal: Terminal) -> None:
-        terminal.board.power(on=True)
-        until_s = time.monotonic() + ONLINE_WAIT_S
-        while not (state := servers.state(terminal.device)) or not state["online"]:
-            if time.monotonic() > until_s:
-                sys.exit(f"{terminal.device} is not online after {ONLINE_WAIT_S:.0f} s")
-            time.sleep(0.1)
-
-    terminals = [flash(number) for number in range(options.terminals)]
-    # A gateway refuses what comes within a second from a device that it has not heard of.
-    time.sleep(KNOWN_AFTER_S)
-    with ThreadPoolExecutor(STARTING_MAX) as pool:
-        list(pool.map(switch_on, terminals))
-    return terminals
 
 
 def raise_sos(terminal: Terminal, presses: int, loss: float, servers: Servers, eye: Eye) -> None:
@@ -200,8 +160,9 @@ def run(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     with FaultNetwork() as network, VirtualFleet(micropython()) as fleet:
         try:
             servers.start()
-            terminals = make(options, servers, (fleet, network))
-            print(f"{len(terminals)} terminals are online", flush=True)
+            terminals = switched_on(
+                Terminal, options, servers, fleet, network, settings={"sos_hold_ms": 0}
+            )
             eye = Eye(home)
             for terminal in terminals:
                 terminal.line.set(faults)
@@ -215,7 +176,7 @@ def run(options: argparse.Namespace, home: Path) -> dict[str, Any]:
                     pool.submit(raise_sos, terminal, share, options.loss, servers, eye)
                     for terminal, share in zip(terminals, shares, strict=True)
                 ]
-                watch(work, terminals, options.sos)
+                watch(work, lambda: sum(len(t.times_s) for t in terminals), options.sos)
                 lasted_s = time.monotonic() - begun_s
                 rest = pool.map(lambda terminal: settle(terminal, servers), terminals)
                 problems = [problem for found in rest for problem in found]
@@ -223,18 +184,6 @@ def run(options: argparse.Namespace, home: Path) -> dict[str, Any]:
             return figures(terminals, servers, problems) | {"lasted_s": round(lasted_s)}
         finally:
             servers.stop()
-
-
-def watch(work: list[Any], terminals: list[Terminal], wanted: int) -> None:
-    """Say now and then how far it is; pass on what failed."""
-    said_s = time.monotonic()
-    while not all(future.done() for future in work):
-        time.sleep(0.5)
-        if time.monotonic() > said_s + 60:
-            said_s = time.monotonic()
-            print(f"{sum(len(t.times_s) for t in terminals)} of {wanted}", flush=True)
-    for future in work:
-        future.result()
 
 
 def figures(terminals: list[Terminal], servers: Servers, problems: list[str]) -> dict[str, Any]:
