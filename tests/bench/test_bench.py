@@ -1,6 +1,9 @@
 """What `make bench` says and how it ends: failures, missing figures, aims."""
 
 import json
+import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -62,3 +65,21 @@ def test_a_broken_promise_fails_and_keeps_its_figures(monkeypatch, tmp_path, cap
     assert "FAILED: exit status 1" in capsys.readouterr().out
     kept = json.loads((tmp_path / "tried.json").read_text())
     assert next(iter(kept.values()))["figure"] == 7
+
+
+def test_sigterm_ends_a_bench_as_ctrl_c_does_and_leaves_others_alone(tmp_path):
+    (tmp_path / "bench").mkdir()
+    shutil.copy(bench.RESULTS.with_name("__init__.py"), tmp_path / "bench")
+    (tmp_path / "bench" / "waits.py").write_text(
+        "import time\ntry:\n    print('begun', flush=True)\n    time.sleep(60)\n"
+        "except KeyboardInterrupt:\n    print('stopped')\n"
+    )
+    ends = []
+    for words in (("-m", "bench.waits"), ("-c", "import bench.waits")):
+        with subprocess.Popen(
+            [sys.executable, *words], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout.readline() == "begun\n"
+            process.terminate()
+            ends.append(process.stdout.read())
+    assert ends == ["stopped\n", ""]
