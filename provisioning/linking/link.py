@@ -64,7 +64,7 @@ def link(
     trees = Bundles(program, list(roots), namer, bytes_max).merge()
     namer.shorten(trees)
     short = {home: namer.module(home) for home in sorted(trees) if home not in roots}
-    modules = _flatten(trees, short)
+    modules = _flatten(trees, short, {name for name in sources if "." in name} - set(trees))
     for home in list(modules):
         # A module in a package needs the package, even an empty one.
         for end in range(1, home.count(".") + 1):
@@ -87,12 +87,22 @@ def _names_in(source: str) -> set[str]:
     return names
 
 
-def _flatten(trees: dict[str, ast.Module], short: dict[str, str]) -> dict[str, str]:
-    """Return the source of each bundle under its short name, in which no package is needed."""
+def _flatten(
+    trees: dict[str, ast.Module], short: dict[str, str], inner: set[str]
+) -> dict[str, str]:
+    """Return the source of each bundle under its short name, in which no package is needed.
+
+    Args:
+        trees: Bundles by the module that each was named after.
+        short: Their short names.
+        inner: Modules that are loaded and forgotten with the bundle that they are part of.
+    """
     for tree in trees.values():
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.module in short:
                 node.module = short[node.module]
+            elif isinstance(node, ast.Call):
+                node.args = [arg for arg in node.args if getattr(arg, "value", None) not in inner]
             elif isinstance(node, ast.Constant) and node.value in short:
                 node.value = short[str(node.value)]  # What is to be forgotten again.
     return {short.get(home, home): ast.unparse(tree) + "\n" for home, tree in trees.items()}

@@ -473,3 +473,32 @@ def test_hardly_a_name_of_the_application_is_new_to_micropython(board):
 
 def test_linking_is_the_same_every_time():
     assert link_application("virtual") == link_application("virtual")
+
+
+def test_what_went_into_another_bundle_is_not_forgotten_by_its_own_name(tmp_path):
+    result = linked(
+        start="""
+            import sys
+            def forget(*names):
+                for name in names:
+                    sys.modules.pop(name, None)
+            def run():
+                from rarely.outer import say
+                said = say()
+                before = len(sys.modules)
+                forget("rarely.outer", "rarely.inner")
+                return said, before - len(sys.modules)
+        """,
+        rarely="",
+        rarely__outer="""
+            from rarely.inner import word
+            def say():
+                return word()
+        """,
+        rarely__inner="""
+            def word():
+                return "once"
+        """,
+    )
+    assert "rarely" not in result.modules["start"]
+    assert ran(result, tmp_path) == ("once", 1)
