@@ -206,11 +206,7 @@ class Terminal:
         from device.services.relay import call
 
         self._call_ms = now + call(self.station)
-        self._forget_relay()
-
-    def _forget_relay(self) -> None:
-        for name in ("device.services.relay", "device.adapters.relay_seal", "wire_protocol.relay"):
-            forget(name)
+        forget("device.services.relay", "device.adapters.relay_seal", "wire_protocol.relay")
 
     def _press(self, trigger: str) -> None:
         station, sos = self.station, self._sos
@@ -432,7 +428,11 @@ class Terminal:
                 from device.services.relay import take
 
                 take(station, frame)
-                self._forget_relay()
+                forget(
+                    "device.services.relay",
+                    "device.adapters.relay_seal",
+                    "wire_protocol.relay",
+                )
 
     async def _listen(self, beat) -> None:
         while True:

@@ -56,10 +56,18 @@ def take(station, frame: bytes) -> None:
         elif station.relayed:
             opened = _sealer(station).open(frame)
             if opened:
-                station.on_answer(relay.decode_answer(*opened))
+                _take_answer(station, relay.decode_answer(*opened))
     except WireError as error:
         station.refused += 1
         print("relay: refused", error)
+
+
+def _take_answer(station, answer: dict) -> None:
+    """Take a receipt or what became of our SOS."""
+    if "streams" in answer:
+        station.on_receipt(answer)
+    else:
+        station.kind.on_sos_status(answer)
 
 
 def _carry(station, frame: bytes) -> None:

@@ -1,7 +1,6 @@
 """What both kinds of device are made of: clock, journal, link, sender, orders, state."""
 
 import asyncio
-import gc
 
 from device.adapters.clock import Clock
 from device.adapters.kept import Kept
@@ -86,7 +85,7 @@ class Station:
             if topic == "receipt":
                 from wire_protocol.lean_parse import parse_receipt
 
-                self._on_receipt(parse_receipt(payload))
+                self.on_receipt(parse_receipt(payload))
                 if self.trial:
                     from device.services.changes import end_trial
 
@@ -103,13 +102,6 @@ class Station:
             print("refused", topic, error)
         finally:
             forget("device.services.told", "wire_protocol.lean_told", "wire_protocol.lean_parse")
-
-    def on_answer(self, answer: dict) -> None:
-        """Take a receipt or what became of our SOS, as neighbours brought it."""
-        if "streams" in answer:
-            self._on_receipt(answer)
-        else:
-            self.kind.on_sos_status(answer)
 
     def deed(self, kind: str, body: dict, command: str) -> tuple:
         """Run a command that both kinds of device know: (status, reason, data)."""
@@ -139,7 +131,8 @@ class Station:
     def _report(self, text: str) -> None:
         self.logbook.event("report", {"text": text})
 
-    def _on_receipt(self, receipt: dict) -> None:
+    def on_receipt(self, receipt: dict) -> None:
+        """Take a receipt, from the broker or as neighbours brought it."""
         self.clock.offer(quality.SERVER, receipt["at"])
         journal, sender = self.logbook.journal, self.sender
         if receipt["epoch"] != journal.epoch and sender.old:
@@ -164,6 +157,8 @@ class Station:
         }
 
     def _compose(self) -> bytes:
+        import gc
+
         # Before the part that composes takes its share.
         gc.collect()
         heap_free = gc.mem_free()
@@ -173,11 +168,6 @@ class Station:
             return compose(self, heap_free)
         finally:
             forget("device.services.state")
-
-    def _essence(self) -> tuple:
-        """Return what of the state is told at once when it changes."""
-        state = self.kind.state()
-        return state["duty"], state["sos"], sorted(state["muted"]), self.faults()
 
     # Task: lives as long as the device. One task for all that looks at the clock: each task of
     # its own would cost half a kilobyte.
@@ -210,7 +200,9 @@ class Station:
         if not due and (since_ms < STATE_GAP_MS or not (look or self._changed)):
             return
         self._changed = False
-        essence = self._essence()
+        state = self.kind.state()
+        # What of it is told at once when it changes.
+        essence = state["duty"], state["sos"], sorted(state["muted"]), self.faults()
         drained = self._told_held and not self.logbook.holds()
         if due or drained or essence != self._told:
             held = self.logbook.holds()
