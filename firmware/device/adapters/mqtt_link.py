@@ -6,7 +6,6 @@ down. Everybody else only posts: `publish` never waits and never touches the soc
 """
 
 import asyncio
-import random
 
 from device.adapters.mqtt_wire import Wire
 from device.domain import mqtt_packets as packets
@@ -124,6 +123,8 @@ class Link:
 
     def _rest_ms(self, lived_ms: int) -> int:
         """Return how long to wait before the next try."""
+        import random
+
         from device.domain.backoff import Backoff
 
         board = self._board
@@ -159,7 +160,7 @@ class Link:
             self._close()
         if not isinstance(self._error, _EXPECTED):
             raise self._error  # pyright: ignore[reportGeneralTypeIssues]  # Set when down.
-        self.trouble = _words(self._error)
+        self.trouble = "{}: {}".format(type(self._error).__name__, self._error)[:80]
         return 0 if up_ms is None else self._board.uptime_ms() - up_ms
 
     async def _open(self) -> None:
@@ -270,7 +271,3 @@ class Link:
             self._owner.on_room()
         elif kind != packets.PINGRESP:
             raise PeerError("packet {:#x} is not for a client".format(first))
-
-
-def _words(error) -> str:
-    return "{}: {}".format(type(error).__name__, error)[:80]
