@@ -8,6 +8,7 @@ all versions: `version u8 | kind u8 | epoch u32 | seq u32 | count u8 | clock u8`
 import struct
 from collections import namedtuple
 
+from wire_protocol.envelope import U32_MAX, envelope
 from wire_protocol.errors import WireError
 
 VERSION = 1
@@ -17,23 +18,27 @@ HEADER_BYTES = 12
 ENVELOPE_BYTES = 4
 COUNT_MAX = 60  # Records of one batch: at one a second, a minute, the longest wait unsealed.
 RECORD_BYTES_MAX = 1200  # 60 fixes with every column at its widest take 976.
-U32_MAX = 0xFFFFFFFF
+
+__all__ = [
+    "COUNT_MAX",
+    "ENVELOPE_BYTES",
+    "HEADER_BYTES",
+    "READING",
+    "RECORD_BYTES_MAX",
+    "TRACK",
+    "U32_MAX",
+    "VERSION",
+    "Header",
+    "check_body",
+    "envelope",
+    "header",
+    "open_envelope",
+    "pack_header",
+]
 
 _HEADER = "<BBIIBB"
 
 Header = namedtuple("Header", ("version", "kind", "epoch", "seq", "count", "clock"))
-
-
-def envelope(low: int, record: bytes) -> bytes:
-    """Return the message that carries a sealed record.
-
-    Args:
-        low: The lowest seq of this stream that the device still holds, 1..seq of the record.
-        record: What an encoder returned, unchanged.
-    """
-    if not 1 <= low <= U32_MAX:
-        raise WireError(f"low {low}, not 1..{U32_MAX}")
-    return struct.pack("<I", low) + record
 
 
 def pack_header(kind: int, epoch: int, seq: int, count: int, clock: int) -> bytes:

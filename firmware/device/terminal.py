@@ -335,13 +335,18 @@ class Terminal:
     def seal(self) -> None:
         """Make a batch of the fixes that wait."""
         quality_code, fixes = self._recorder.take()
-        if fixes:
+        if len(fixes) == 1:
+            from wire_protocol.track_lone import encode_lone
+
+            self.station.logbook.batch("track", encode_lone, quality_code, fixes)
+        elif fixes:
             from wire_protocol.track_encode import encode
 
             self.station.logbook.batch("track", encode, quality_code, fixes)
+            forget("wire_protocol.track_encode", "wire_protocol.columns", "wire_protocol.frames")
         if not self._is_live():
             # While each fix is a batch of its own it stays: it would be loaded every second.
-            forget("wire_protocol.track_encode", "wire_protocol.columns")
+            forget("wire_protocol.track_lone")
 
     # What the wearer sees.
 

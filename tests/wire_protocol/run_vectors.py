@@ -6,7 +6,7 @@
 import json
 import sys
 
-from wire_protocol import frames, messages, readings, records, topics, track
+from wire_protocol import frames, messages, readings, records, topics, track, track_lone
 from wire_protocol.errors import WireError
 
 ROWS = {"track": (track, track.Fix), "reading": (readings, readings.Reading)}
@@ -78,6 +78,8 @@ def run_rows(made, kind, vectors):
         kept = [row(*values) for values in case.get("decoded", case["rows"])]
         head = (case["epoch"], case["seq"], case["clock"])
         made.same(name + ", encoded", record, module.encode, *head, rows)
+        if kind == "track" and len(rows) == 1:
+            made.same(name + ", encoded alone", record, track_lone.encode_lone, *head, rows)
         batch = (head[0], head[1], head[2], kept)
         made.same(name + ", decoded", batch, module.decode, record)
         checked = (frames.header(record), kept[-1])

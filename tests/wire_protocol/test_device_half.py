@@ -11,6 +11,7 @@ from tests.wire_protocol.interpreters import REPOSITORY, run_script
 NEEDED = [
     "clock",
     "columns",
+    "envelope",
     "errors",
     "fix",
     "frames",
@@ -22,6 +23,7 @@ NEEDED = [
     "sensors",
     "topics",
     "track_encode",
+    "track_lone",
 ]
 
 
@@ -30,7 +32,7 @@ def loaded(micropython, tmp_path):
     script = tmp_path / "loaded.py"
     script.write_text(
         "from wire_protocol import clock, frames, lean, lean_mute, readings_encode, sensors,"
-        " topics, track_encode\n"
+        " topics, track_encode, track_lone\n"
         "import json, sys\n"
         "print(json.dumps([name for name in sys.modules if 'wire_protocol' in name]))\n"
     )

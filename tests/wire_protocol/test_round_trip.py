@@ -7,7 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.wire_protocol import reference
-from wire_protocol import clock, frames, messages, readings, records, sensors, topics, track
+from wire_protocol import (
+    clock,
+    frames,
+    messages,
+    readings,
+    records,
+    sensors,
+    topics,
+    track,
+    track_lone,
+)
 from wire_protocol.errors import WireError
 
 U32 = st.integers(0, 0xFFFFFFFF)
@@ -61,6 +71,55 @@ def test_a_batch_of_fixes_comes_back(epoch, seq, quality, fixes):
     assert len(record) <= frames.RECORD_BYTES_MAX
     low, opened = frames.open_envelope(frames.envelope(seq, record))
     assert (low, opened) == (seq, record)
+
+
+def around(*limits):
+    """Return numbers at and beside limits, and others between them."""
+    beside = [limit + off for limit in limits for off in (-1, 0, 1)]
+    return st.sampled_from(beside) | st.integers(min(limits), max(limits))
+
+
+def made_by(encode, *arguments):
+    try:
+        return encode(*arguments)
+    except WireError:
+        return WireError
+
+
+FIELDS = st.tuples(
+    around(-90_000_000, 90_000_000),
+    around(-180_000_000, 180_000_000),
+    unknown_or(around(0, 0xFE, 0xFFFE)),
+    unknown_or(around(0, 359)),
+    unknown_or(around(0, 254, 1000)),
+)
+
+
+@given(
+    around(0, 0xFFFFFFFF),
+    around(1, 0xFFFFFFFF),
+    around(0, 3),
+    around(0, 0xFFFFFFFF * 1000 + 999),
+    FIELDS,
+)
+@settings(max_examples=2000, deadline=None)
+def test_a_lone_fix_is_sealed_as_the_encoder_of_batches_does(epoch, seq, quality, at_ms, fields):
+    batch = (epoch, seq, quality, [track.Fix(at_ms, *fields)])
+
+    assert made_by(track_lone.encode_lone, *batch) == made_by(track.encode, *batch)
+
+
+def test_each_field_of_a_lone_fix_is_refused_beyond_its_limit():
+    fitting = [7, 1, 3, 1_790_000_000_000, 0, 0, 0, 0, 0]
+    beyond = [
+        (0, -1), (0, 1 << 32), (1, 0), (1, 1 << 32), (2, -1), (2, 4),
+        (3, -1), (3, 0xFFFFFFFF * 1000 + 1000), (4, 90_000_001), (4, -90_000_001),
+        (5, 180_000_001), (5, -180_000_001), (6, -1), (6, 0xFFFF), (7, -1), (7, 360), (8, -1),
+    ]  # fmt: skip
+    for place, value in beyond:
+        epoch, seq, quality, *fix = [*fitting[:place], value, *fitting[place + 1 :]]
+        with pytest.raises(WireError):
+            track_lone.encode_lone(epoch, seq, quality, [track.Fix(*fix)])
 
 
 @st.composite

@@ -31,4 +31,5 @@ def test_a_changed_vector_is_noticed(tmp_path):
             text = json.dumps(vectors)
         (tmp_path / file.name).write_text(text)
 
-    assert len(run_vectors.run(str(tmp_path)).failures) == 3
+    # Encoded, encoded alone, decoded, checked.
+    assert len(run_vectors.run(str(tmp_path)).failures) == 4

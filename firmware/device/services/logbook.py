@@ -4,7 +4,8 @@ from device.adapters.journal import Journal
 from device.adapters.segments import FAMILIES
 from device.errors import JournalFault, JournalFull
 from device.late import forget, make_once
-from wire_protocol import frames, lean
+from wire_protocol import lean
+from wire_protocol.envelope import envelope
 
 
 class Logbook:
@@ -105,7 +106,7 @@ class Logbook:
             return None
         seq, count, record = found
         low = min(self.journal.low(stream), seq)
-        wrap = frames.envelope if stream in ("track", "reading") else lean.wrap
+        wrap = envelope if stream in ("track", "reading") else lean.wrap
         return seq, count, wrap(low, record)
 
     def _json(self, stream: str, kind: str, fields: dict, sos: bool) -> tuple | None:
