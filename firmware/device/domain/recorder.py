@@ -30,6 +30,8 @@ class Recorder:
     def __init__(self, batch_fixes: int, batch_s: int) -> None:
         self._batch_fixes = batch_fixes
         self._batch_ms = batch_s * 1000
+        # The times of all but the first count from there: a time since 1970 in ms is a big
+        # integer, which takes as much heap as the rest of a fix.
         self._fixes = []
         self._quality = 0
         self._began_ms = 0
@@ -58,7 +60,9 @@ class Recorder:
         if not self._fixes:
             self._began_ms = now_ms
             self._quality = quality
-        self._fixes.append(fix)
+            self._fixes.append(fix)
+        else:
+            self._fixes.append((fix.at_ms - self._fixes[0].at_ms,) + fix[1:])
         self._kept_ms = now_ms
         self._kept_fix = fix
         return True
@@ -68,7 +72,7 @@ class Recorder:
         batch = self._fixes
         return bool(batch) and (
             quality != self._quality
-            or not batch[-1].at_ms <= fix.at_ms <= batch[0].at_ms + SPAN_MS_MAX
+            or not self._kept_fix.at_ms <= fix.at_ms <= batch[0].at_ms + SPAN_MS_MAX
         )
 
     def is_due(self, now_ms: int, live: bool) -> bool:
@@ -82,6 +86,9 @@ class Recorder:
     def take(self) -> tuple:
         """Return (clock quality, fixes) of the batch and begin a new one."""
         fixes, self._fixes = self._fixes, []
+        for place in range(1, len(fixes)):
+            row = fixes[place]
+            fixes[place] = Fix(fixes[0].at_ms + row[0], *row[1:])
         return self._quality, fixes
 
     def _is_elsewhere(self, fix: Fix) -> bool:

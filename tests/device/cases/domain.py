@@ -251,6 +251,20 @@ def case_recorder_seals_after_12_fixes_or_60_s_or_at_once_when_live():
     assert recorder.is_due(160_000, False)
 
 
+def case_recorder_returns_what_it_was_given():
+    given = [
+        Fix(BUILT_S * 1000, 30_000_000, 120_000_000, 120, 90, 5),
+        Fix(BUILT_S * 1000 + 5_001, -90_000_000, -180_000_000, None, None, None),
+        Fix(BUILT_S * 1000 + 5_001, 0, 90_000_000, 0, 0, 0),
+        Fix(BUILT_S * 1000 + 3_600_000, 90_000_000, 0, 65_488, 359, 450),
+    ]
+    recorder = Recorder(12, 60)
+    for number, fix in enumerate(given):
+        assert recorder.offer(fix, quality.GNSS, number * 5_000, None)
+    assert recorder.take() == (quality.GNSS, given)
+    assert recorder.take() == (quality.GNSS, [])
+
+
 def case_recorder_ends_a_batch_where_the_clock_changes_goes_back_or_leaps():
     recorder = Recorder(12, 60)
     assert not recorder.must_seal(fix_at(9), quality.GNSS)
