@@ -436,7 +436,7 @@ def break_the_flash(terminal) -> None:
     """From now on it takes nothing, and can be read."""
     for family in "tresx":
         # What is to be a new segment is there, and a folder; and no old one takes a byte.
-        rows = f"station.logbook.journal._index['{family}']"
+        rows = f"station.logbook.journal.index['{family}']"
         terminal.ask(f"[row.insert(2, 4096) or row.pop(3) for row in {rows}]")
     for name in ("t", "r", "e", "s", "x"):
         stream = {"t": "track", "r": "reading", "x": "result"}.get(name, "event")

@@ -10,7 +10,7 @@ import os
 
 from device.adapters import segments as files
 from device.adapters.segments import END, FIRST, NEXT, SEGMENT_BYTES, SIZE
-from device.errors import JournalFault, JournalFull
+from device.errors import JournalFault
 from device.late import forget
 
 SEGMENTS_MAX = 44  # Of the partition's 64 blocks; the rest is littlefs's own and `Kept`'s.
@@ -31,6 +31,13 @@ class Journal:
     Attributes:
         epoch: u32, random, made when the journal was formatted.
         dropped: Records given up since then, all in all.
+
+    What follows is for `journal_drop` alone:
+        folder, index: Where the segments are; family -> segments, oldest first.
+        floor: Stream -> everything below is receipted, as far as this boot knows.
+        singles: Stream -> {first seq: count} receipted above the floor.
+        lows: Stream -> lowest seq held, where it is known.
+        ranges: What no record has named as dropped yet.
     """
 
     def __init__(self, folder: str, kept) -> None:
@@ -41,17 +48,15 @@ class Journal:
         """
         from device.adapters.journal_open import read_index
 
-        self._folder = folder
+        self.folder = folder
         self._kept = kept
-        self._floor = {}  # stream -> everything below is receipted, as far as this boot knows
-        self._singles = {}  # stream -> {first seq: count} receipted above the floor
-        self._low = {}  # stream -> lowest seq held, where it is known
+        self.floor, self.singles, self.lows = {}, {}, {}
         for stream in files.FAMILIES:
-            self._floor[stream] = 1
-            self._singles[stream] = {}
+            self.floor[stream] = 1
+            self.singles[stream] = {}
         try:
             blocks = os.statvfs(folder)[2]
-            self.epoch, self.dropped, self._lost, self._index = read_index(folder, kept)
+            self.epoch, self.dropped, self.ranges, self.index = read_index(folder, kept)
         except OSError as error:
             raise JournalFault("journal cannot be opened: {}".format(error))
         forget("device.adapters.journal_open")
@@ -63,15 +68,15 @@ class Journal:
 
     def low(self, stream: str) -> int:
         """Return the lowest seq still held, or the next seq when there is none."""
-        if stream not in self._low:
-            first = self._first(stream, self._floor[stream])
-            self._low[stream] = first[0] if first else self.next_seq(stream)
-        return self._low[stream]
+        if stream not in self.lows:
+            first = self._first(stream, self.floor[stream])
+            self.lows[stream] = first[0] if first else self.next_seq(stream)
+        return self.lows[stream]
 
     def held(self, stream: str) -> int:
         """Return how many records wait for their receipt."""
         low = self.low(stream)
-        mine = self._singles[stream]
+        mine = self.singles[stream]
         return self.next_seq(stream) - low - sum([mine[seq] for seq in mine if seq > low])
 
     def append(self, stream: str, record: bytes, count: int = 1, sos: bool = False) -> int:
@@ -93,7 +98,7 @@ class Journal:
         family = files.SOS if sos else files.FAMILIES[stream][0]
         seq = self.next_seq(stream)
         entry = files.pack_entry(seq, count, record)
-        segments = self._index[family]
+        segments = self.index[family]
         for _ in range(_TRIES_MAX):
             try:
                 if not segments or segments[-1][SIZE] + len(entry) > SEGMENT_BYTES:
@@ -113,18 +118,16 @@ class Journal:
 
     def tip(self, family: str) -> int:
         """Return the seq behind the last record of a family, 1 when it has none."""
-        segments = self._index[family]
+        segments = self.index[family]
         return segments[-1][NEXT] if segments else 1
 
     def entry(self, family: str, seq: int) -> tuple | None:
         """Return (seq, count, record) of a family's first record from `seq` on that waits."""
         stream = files.STREAM_OF[family]
-        seq = max(seq, self._floor[stream])
+        seq = max(seq, self.floor[stream])
         tries = 0
         while True:
-            found = files.find(
-                self._folder, family, self._index[family], seq, self._singles[stream]
-            )
+            found = files.find(self.folder, family, self.index[family], seq, self.singles[stream])
             if found is None:
                 return None
             entry = self._read(family, found)
@@ -132,26 +135,29 @@ class Journal:
                 return entry
             tries += 1
             if tries == _READS_MAX:
-                self._bury(stream, found)
+                from device.adapters.journal_drop import bury
+
+                bury(self, stream, found)
+                forget("device.adapters.journal_drop")
                 tries = 0
 
     def is_held(self, stream: str, seq: int) -> bool:
         """Say whether the record with this first seq was made and waits for its receipt."""
         waits = self.low(stream) <= seq < self.next_seq(stream)
-        return waits and seq not in self._singles[stream]
+        return waits and seq not in self.singles[stream]
 
     def receive(self, stream: str, upto: int, singles: list) -> None:
         """Take a receipt: all up to `upto`, and the records that begin with the `singles`."""
         behind = self.next_seq(stream)
-        floor = self._floor[stream] = max(self._floor[stream], min(upto + 1, behind))
-        mine = self._singles[stream]
+        floor = self.floor[stream] = max(self.floor[stream], min(upto + 1, behind))
+        mine = self.singles[stream]
         for seq in singles:
             if floor <= seq < behind and seq not in mine and len(mine) < SINGLES_MAX:
                 found = self._first(stream, seq)
                 if found and found[0] == seq:
                     mine[seq] = found[1]
-        self._low.pop(stream, None)
-        floor = self._floor[stream] = self.low(stream)
+        self.lows.pop(stream, None)
+        floor = self.floor[stream] = self.low(stream)
         for seq in [s for s in mine if s < floor]:
             del mine[seq]
         try:
@@ -163,23 +169,23 @@ class Journal:
 
     def lost(self) -> list:
         """Return what no record has named as dropped yet: [stream, first, count, kinds]."""
-        return self._lost
+        return self.ranges
 
     def named(self, stream: str, first: int, count: int) -> None:
         """Forget a range of those, or its beginning: a sealed record names it now."""
-        for row in self._lost:
+        for row in self.ranges:
             if row[0] == stream and row[1] == first:
                 row[1] += count
                 row[2] -= count
-        self._lost = [row for row in self._lost if row[2] > 0]
-        self._keep_lost("")
+        self.ranges = [row for row in self.ranges if row[2] > 0]
+        self.keep_lost("")
 
     def _new_segment(self, family: str, seq: int) -> None:
         """Begin the family's next file; it exists, empty, when this returns."""
-        segments = self._index[family]
+        segments = self.index[family]
         # Twice the same name: nothing in the torn old file counted, and it is begun anew.
         segment = [seq, seq, 0, SEGMENT_BYTES]
-        with open(files.path(self._folder, family, segment), "wb"):
+        with open(files.path(self.folder, family, segment), "wb"):
             pass
         if segments and segments[-1][FIRST] == seq:
             segments.pop()
@@ -189,7 +195,7 @@ class Journal:
         """Append an entry to a segment; it is in the flash when this returns."""
         written = False
         try:
-            with open(files.path(self._folder, family, segment), "ab") as file:
+            with open(files.path(self.folder, family, segment), "ab") as file:
                 file.write(entry)
                 file.flush()
             written = True
@@ -200,63 +206,26 @@ class Journal:
 
     def _make_room(self, family: str) -> None:
         limit = self._segments_max - (0 if family in _MAY_TAKE_ALL else RESERVED)
-        while sum([len(rows) for rows in self._index.values()]) >= limit:
+        while sum([len(rows) for rows in self.index.values()]) >= limit:
             self._give_up()
 
     def _give_up(self) -> None:
         """Drop the oldest segment of the first family that has one to spare."""
-        from device.adapters.journal_drop import choose, name_segment
+        from device.adapters.journal_drop import give_up
 
         try:
-            family = choose(self._index)
-            stream = files.STREAM_OF[family]
-            count, lost = name_segment(
-                self._folder,
-                self._index,
-                family,
-                self._floor[stream],
-                (self._singles[stream], self._lost),
-            )
+            give_up(self)
         finally:
             forget("device.adapters.journal_drop")
-        before, self._lost = self._lost, lost
-        self.dropped += count
-        # Named first and removed after that, which the next start does if the power goes between.
-        if not self._keep_lost(files.name(family, self._index[family][0])):
-            self._lost = before
-            self.dropped -= count
-            raise JournalFault("what is given up cannot be kept")
-        self._low.pop(stream, None)
-        self._remove_oldest(family)
 
-    def _bury(self, stream: str, found: tuple) -> None:
-        """An entry went bad in the flash: it and what follows in its segment are lost."""
-        from device.adapters.journal_drop import name_bad
-
-        segment = found[3]
-        try:
-            count, lost = name_bad(
-                self._folder, self._index, found, (self._singles[stream], self._lost)
-            )
-            before, self._lost = self._lost, lost
-            # A flash that takes nothing any more may be well after a restart, and they with it.
-            if self._keep_lost(""):
-                self.dropped += count
-            else:
-                self._lost = before
-        except JournalFull:
-            pass  # Too many ranges wait for a connection: the next start finds this one again.
-        forget("device.adapters.journal_drop")
-        segment[SIZE], segment[END] = SEGMENT_BYTES, found[4]
-        self._low.pop(stream, None)
-
-    def _keep_lost(self, going: str) -> bool:
-        return self._kept.save("lost", (self.dropped, self._lost, going))
+    def keep_lost(self, going: str) -> bool:
+        """Keep in flash what was dropped, and the file that is about to go; False if refused."""
+        return self._kept.save("lost", (self.dropped, self.ranges, going))
 
     def _read(self, family: str, found: tuple) -> tuple | None:
         """Return the entry that was found; None if it went bad, or the flash cannot be read."""
         try:
-            with open(files.path(self._folder, family, found[3]), "rb") as file:
+            with open(files.path(self.folder, family, found[3]), "rb") as file:
                 file.seek(found[4])
                 entry = files.read_entry(file)
         except OSError:
@@ -265,23 +234,22 @@ class Journal:
 
     def _tidy(self, family: str, floor: int, behind: int) -> None:
         """Remove what is receipted, but for the newest, whose end says which seq is next."""
-        segments = self._index[family]
+        segments = self.index[family]
         while len(segments) > 1 and segments[0][NEXT] <= floor:
-            self._remove_oldest(family)
+            self.remove_oldest(family)
         if segments and segments[0][NEXT] <= floor and segments[0][SIZE] > TIDY_BYTES:
             self._new_segment(family, behind)
-            self._remove_oldest(family)
+            self.remove_oldest(family)
 
-    def _remove_oldest(self, family: str) -> None:
-        os.remove(files.path(self._folder, family, self._index[family].pop(0)))
+    def remove_oldest(self, family: str) -> None:
+        """Remove a family's oldest file."""
+        os.remove(files.path(self.folder, family, self.index[family].pop(0)))
 
     def _first(self, stream: str, seq: int) -> tuple | None:
         """Return what is found first in any family of a stream."""
         best = None
         for family in files.FAMILIES[stream]:
-            found = files.find(
-                self._folder, family, self._index[family], seq, self._singles[stream]
-            )
+            found = files.find(self.folder, family, self.index[family], seq, self.singles[stream])
             if found and (best is None or found[0] < best[0]):
                 best = found
         return best

@@ -2,12 +2,64 @@
 
 import json
 
-from device.adapters.segments import FAMILIES, FIRST, NEXT, STREAM_OF, find, path, read_entry
-from device.errors import JournalFull
+from device.adapters.segments import (
+    END,
+    FAMILIES,
+    FIRST,
+    NEXT,
+    SEGMENT_BYTES,
+    SIZE,
+    STREAM_OF,
+    find,
+    name,
+    path,
+    read_entry,
+)
+from device.errors import JournalFault, JournalFull
 
 # Ranges not yet said in a record; contiguous ones are one. As many as `Kept` holds in a file.
 LOST_MAX = 48
 _GIVEN_UP = "tre"  # Tracks, readings, then events that belong to no SOS.
+
+
+def give_up(journal) -> None:
+    """Drop the oldest segment of the first family that has one to spare."""
+    family = choose(journal.index)
+    stream = STREAM_OF[family]
+    before = journal.ranges
+    count, journal.ranges = name_segment(
+        journal.folder,
+        journal.index,
+        family,
+        journal.floor[stream],
+        (journal.singles[stream], before),
+    )
+    journal.dropped += count
+    # Named first and removed after that, which the next start does if the power goes between.
+    if not journal.keep_lost(name(family, journal.index[family][0])):
+        journal.ranges = before
+        journal.dropped -= count
+        raise JournalFault("what is given up cannot be kept")
+    journal.lows.pop(stream, None)
+    journal.remove_oldest(family)
+
+
+def bury(journal, stream: str, found: tuple) -> None:
+    """An entry went bad in the flash: it and what follows in its segment are lost."""
+    before, segment = journal.ranges, found[3]
+    try:
+        count, journal.ranges = name_bad(
+            journal.folder, journal.index, found, (journal.singles[stream], before)
+        )
+        # A flash that takes nothing any more may be well after a restart, and they with it.
+        if journal.keep_lost(""):
+            journal.dropped += count
+        else:
+            journal.ranges = before
+    except JournalFull:
+        pass  # Too many ranges wait for a connection: the next start finds this one again.
+    segment[SIZE], segment[END] = SEGMENT_BYTES, found[4]
+    journal.lows.pop(stream, None)
 
 
 def name_lost(lost: list, stream: str, first: int, count: int, kind: str | None) -> int:
