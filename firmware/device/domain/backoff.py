@@ -6,7 +6,9 @@ user.
 
 FIRST_MS = 1_000
 LONGEST_MS = 60_000  # Once a broker is back, everybody is within this.
-URGENT_LONGEST_MS = 8_000  # While an SOS is open: the battery matters less than the seconds.
+# While an SOS is open the battery and the broker matter less than the seconds.
+URGENT_FIRST_MS = 250
+URGENT_LONGEST_MS = 8_000
 
 # A broker that accepts and throws out at once must not be asked once a second by a whole
 # district: only a connection that lived this long counts as a success.
@@ -43,7 +45,7 @@ class Backoff:
             memory[0], memory[1] = 0, network
             if network and not urgent and self._return_ms:
                 return self._random_below(self._return_ms)
-        first = FIRST_MS
+        first = URGENT_FIRST_MS if urgent else FIRST_MS
         if memory[1] and self._return_ms and not urgent:
             first = self._return_ms // 2
         longest = URGENT_LONGEST_MS if urgent else LONGEST_MS

@@ -295,6 +295,12 @@ def case_backoff_counts_a_kick_right_after_connack():
     assert backoff.after(STABLE_MS, False) == 1000
 
 
+def case_backoff_asks_again_soon_while_an_sos_is_open():
+    backoff = Backoff(lambda n: n - 1)
+    waits = [backoff.after(0, True) for _ in range(7)]
+    assert waits == [250, 500, 1000, 2000, 4000, 8000, 8000]
+
+
 def case_backoff_spreads_the_return_of_those_whose_broker_was_lost():
     latest, soonest = Backoff(lambda n: n - 1, 25), Backoff(lambda _n: 0, 25)
     assert latest.after(STABLE_MS, False, True) == 24_999
@@ -306,7 +312,7 @@ def case_backoff_spreads_the_return_of_those_whose_broker_was_lost():
 
 
 def case_backoff_does_not_spread_an_sos_or_a_lost_network():
-    assert Backoff(lambda n: n - 1, 25).after(STABLE_MS, True, True) == 1000
+    assert Backoff(lambda n: n - 1, 25).after(STABLE_MS, True, True) == 250
     assert Backoff(lambda n: n - 1, 25).after(STABLE_MS, False, False) == 1000
 
 
