@@ -33,6 +33,7 @@ def begin(flash) -> str:
         keep(("boots", failed))
     if number("lost") and flash.journal != "failed":
         flash.journal, flash.journal_lost = "formatted", True
+        _forget_epoch()
         keep(("lost", None))
     trial = number("trial")
     if trial:
@@ -45,6 +46,19 @@ def begin(flash) -> str:
         if flash.journal == "failed":
             return "journal"
     return ""
+
+
+def _forget_epoch() -> None:
+    """Let the journal begin anew: one that was made anew in part may be an older one.
+
+    Numbers that were given since would be given twice, and nobody would store what has them.
+    """
+    import os
+
+    try:
+        os.remove("/journal/epoch.json")
+    except OSError:
+        pass  # ENOENT: as it should be.
 
 
 def run_rescue(reason: str) -> None:

@@ -22,7 +22,13 @@ _PAGES_MAX = 8  # Measured: 56 reads of flash for a whole start; 171 with 4, 2,2
 # of heap, what stays comes to lie between, no room for a few KB in one piece is left, and the heap
 # doubles at the cost of the network.
 _COLLECT_BYTES = 4096
+_EIO, _CORRUPT = -5, -84  # Of littlefs.
 _BLOCK_COUNT, _BLOCK_SIZE = 4, 5  # Requests of MicroPython's block device protocol.
+
+_ONCE = (
+    "mount", "Steady", "_steady", "_chosen", "_mount_slot", "_mount_journal", "_journal_system",
+    "_find", "_ONCE",
+)  # fmt: skip
 
 _view = None
 slot = None  # The application slot that is mounted at /app.
@@ -79,6 +85,30 @@ class SlotView:
         return content
 
 
+class Steady:
+    """The journal's partition: what it refuses is an error that it returns.
+
+    On the chip it raises, and an exception that passes through littlefs leaves files open in it
+    whose memory is given to others. A block that refuses a write is a bad one: littlefs takes
+    another. One that cannot be read is not: it would take what was there before.
+    """
+
+    def __init__(self, partition) -> None:
+        self.readblocks = _steady(partition.readblocks, _EIO)
+        self.writeblocks = _steady(partition.writeblocks, _CORRUPT)
+        self.ioctl = _steady(partition.ioctl, _CORRUPT)
+
+
+def _steady(do, error: int):  # noqa: ANN202 - what `do` is
+    def attempt(*arguments) -> int:
+        try:
+            return do(*arguments)
+        except OSError:
+            return error
+
+    return attempt
+
+
 def mount() -> None:
     """Mount the application at /app and the journal at /journal; says what went wrong."""
     global slot  # noqa: PLW0603 - what a boot found is one fact of the machine
@@ -92,6 +122,9 @@ def mount() -> None:
             slot = label
             break
     _mount_journal()
+    # They run once, and would keep a kilobyte of the application's heap.
+    for name in _ONCE:
+        del globals()[name]
 
 
 def _chosen() -> int:
@@ -149,7 +182,7 @@ def _mount_journal() -> None:
                 print("boot: journal cannot be mounted, left as it is:", error)
                 return
             print("boot: journal was blank, formatted")
-            vfs.VfsLfs2.mkfs(partition)
+            vfs.VfsLfs2.mkfs(Steady(partition))  # pyright: ignore[reportArgumentType]
             vfs.mount(_journal_system(partition), "/journal")
             journal = "formatted"
     except OSError as error:
@@ -166,7 +199,7 @@ def _mount_journal() -> None:
 
 def _journal_system(partition) -> vfs.VfsLfs2:
     # Reads of 128 bytes: a start reads the whole journal, and each read stops the other core.
-    return vfs.VfsLfs2(partition, readsize=128, mtime=False)
+    return vfs.VfsLfs2(Steady(partition), readsize=128, mtime=False)  # pyright: ignore[reportArgumentType]
 
 
 def _find(label: str) -> Partition:
