@@ -27,15 +27,15 @@ def call(station) -> int:
     """
     sealer = _sealer(station)
     frames = []
-    seq = 0
-    while len(frames) < FRAMES_MAX:
-        found = station.logbook.message("s", "event", seq + 1)
-        if found is None:
-            break
-        seq, _, message = found
-        told = lean.load_any(message)
-        if told["record"]["kind"] in ("sos", "sos_cancel"):
-            frames.append(sealer.seal(*relay.encode_record(told["low"], told["record"])))
+    # Once the flash has failed, what it still holds first.
+    for book in (station.logbook.old, station.logbook):
+        found = book.message("s", "event", 1) if book else None
+        while found and len(frames) < FRAMES_MAX:
+            seq, _, message = found
+            told = lean.load_any(message)
+            if told["record"]["kind"] in ("sos", "sos_cancel"):
+                frames.append(sealer.seal(*relay.encode_record(told["low"], told["record"])))
+            found = book.message("s", "event", seq + 1)
     wait_ms = ASK_MS
     if frames:
         station.relayed = frames[-1]
