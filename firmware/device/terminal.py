@@ -72,13 +72,7 @@ class Terminal:
         sos = self._sos
         sos.restore(station.kept.load("sos"))
         if sos.is_open:
-            if sos.epoch != station.logbook.journal.epoch:
-                # The journal that held it is gone, perhaps unsent: it is raised anew.
-                trigger = sos.trigger
-                sos.apply("closed") or sos.apply("cancel")
-                self._press(trigger)
-            else:
-                self._seal_unsealed()
+            self._seal_unsealed()
             station.link.set_urgent(True)
         self.show(again=False)
 
@@ -133,14 +127,23 @@ class Terminal:
         """A receipt of our journal came: perhaps that of the last press."""
         # Told again only after one: without it a full journal has no more room than before.
         self._told_failing = self._told_failing and self._is_failing()
-        if self._sos.is_open and not self.waits():
+        sos = self._sos
+        if sos.is_open and receipt["epoch"] == sos.epoch and not self.waits():
             refused = receipt.get("refused", {}).get("event", ())
-            self.apply_sos("refused" if self._sos.last in refused else "receipt")
+            self.apply_sos("refused" if sos.last in refused else "receipt")
 
     def waits(self) -> bool:
         """Say whether the last press lacks its receipt."""
-        sos, journal = self._sos, self.station.logbook.journal
-        return sos.epoch != journal.epoch or journal.is_held("event", sos.last)
+        journal = self._journal()
+        return journal is None or journal.is_held("event", self._sos.last)
+
+    def _journal(self):  # noqa: ANN202 - whichever it is
+        """Return the journal in which the SOS counts, None if it is gone."""
+        book = self.station.logbook
+        for each in (book, book.old):
+            if each and each.journal.epoch == self._sos.epoch:
+                return each.journal
+        return None
 
     def on_puback(self, token: tuple) -> None:
         """The broker has a record: perhaps the last press."""
@@ -228,10 +231,11 @@ class Terminal:
         """Make the record of the last press; False if there was no room for it anywhere."""
         station, sos = self.station, self._sos
         fix = None if self.fix is None else position(self.fix, self.alt_mm)
-        first = sos.incident == sos.last
+        goes_on = sos.incident != sos.last and sos.epoch == station.logbook.journal.epoch
         fields = {
             "trigger": sos.trigger,
-            "incident": 0 if first else sos.incident,
+            # Of another epoch it means nothing.
+            "incident": sos.incident if goes_on else 0,
             "press": sos.press,
             "fix": fix,
         }
@@ -240,15 +244,23 @@ class Terminal:
             # It went to the journal in memory, which counts anew.
             sos.epoch, sos.last = key
             sos.incident = fields["incident"] or sos.last
+            station.kept.save("sos", sos.as_row())
         station.link.set_urgent(True)
         self._seal_if_due()
         station.changed()
         return key is not None
 
     def _seal_unsealed(self) -> None:
-        # Latched, and then the power went or something broke, before the record was made.
-        sos, journal = self._sos, self.station.logbook.journal
-        if sos.is_open and sos.epoch == journal.epoch and journal.next_seq("event") <= sos.last:
+        """Make the record of an open SOS that was latched only, or one anew for what is lost."""
+        sos, journal = self._sos, self._journal()
+        if not sos.is_open:
+            return
+        if journal is None or journal.spoilt[0] <= sos.last < journal.spoilt[1]:
+            trigger = sos.trigger
+            sos.apply("closed") or sos.apply("cancel")
+            self._press(trigger)
+        elif journal.next_seq("event") <= sos.last:
+            # Then the power went or something broke, before the record was made.
             self._seal_press()
 
     def apply_sos(self, event: str) -> None:

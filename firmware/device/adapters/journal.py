@@ -10,7 +10,7 @@ import os
 
 from device.adapters import segments as files
 from device.adapters.segments import END, FIRST, NEXT, SEGMENT_BYTES, SIZE
-from device.errors import JournalFault
+from device.errors import JournalFault, JournalFull
 from device.late import forget
 
 SEGMENTS_MAX = 44  # Of the partition's 64 blocks; the rest is littlefs's own and `Kept`'s.
@@ -31,6 +31,7 @@ class Journal:
     Attributes:
         epoch: u32, random, made when the journal was formatted.
         dropped: Records given up since then, all in all.
+        spoilt: (first seq, seq behind) of SOS records that went bad before their receipt.
 
     What follows is for `journal_drop` alone:
         folder, index: Where the segments are; family -> segments, oldest first.
@@ -39,6 +40,8 @@ class Journal:
         lows: Stream -> lowest seq held, where it is known.
         ranges: What no record has named as dropped yet.
     """
+
+    spoilt = 0, 0
 
     def __init__(self, folder: str, kept) -> None:
         """Read what is there.
@@ -109,7 +112,10 @@ class Journal:
             except OSError as error:
                 if error.errno != _ENOSPC:
                     raise JournalFault("write refused: {}".format(error))
-                self._give_up()
+                try:
+                    self._give_up()
+                except JournalFull:
+                    raise JournalFault("no space, and nothing to give up")
                 continue
             segment[NEXT] = seq + count
             segment[SIZE] += len(entry)
@@ -143,8 +149,9 @@ class Journal:
 
     def is_held(self, stream: str, seq: int) -> bool:
         """Say whether the record with this first seq was made and waits for its receipt."""
-        waits = self.low(stream) <= seq < self.next_seq(stream)
-        return waits and seq not in self.singles[stream]
+        waits = self.low(stream) <= seq < self.next_seq(stream) and seq not in self.singles[stream]
+        # What is lost is not receipted.
+        return waits or (stream == "event" and self.spoilt[0] <= seq < self.spoilt[1])
 
     def receive(self, stream: str, upto: int, singles: list) -> None:
         """Take a receipt: all up to `upto`, and the records that begin with the `singles`."""
@@ -243,7 +250,9 @@ class Journal:
 
     def remove_oldest(self, family: str) -> None:
         """Remove a family's oldest file."""
-        os.remove(files.path(self.folder, family, self.index[family].pop(0)))
+        segments = self.index[family]
+        os.remove(files.path(self.folder, family, segments[0]))
+        segments.pop(0)
 
     def _first(self, stream: str, seq: int) -> tuple | None:
         """Return what is found first in any family of a stream."""

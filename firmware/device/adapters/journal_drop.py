@@ -9,6 +9,7 @@ from device.adapters.segments import (
     NEXT,
     SEGMENT_BYTES,
     SIZE,
+    SOS,
     STREAM_OF,
     find,
     name,
@@ -36,17 +37,24 @@ def give_up(journal) -> None:
     )
     journal.dropped += count
     # Named first and removed after that, which the next start does if the power goes between.
-    if not journal.keep_lost(name(family, journal.index[family][0])):
+    done = journal.keep_lost(name(family, journal.index[family][0]))
+    try:
+        if done:
+            journal.remove_oldest(family)
+    except OSError:
+        done = False
+    if not done:
         journal.ranges = before
         journal.dropped -= count
-        raise JournalFault("what is given up cannot be kept")
+        raise JournalFault("what is given up cannot be kept, or not removed")
     journal.lows.pop(stream, None)
-    journal.remove_oldest(family)
 
 
 def bury(journal, stream: str, found: tuple) -> None:
     """An entry went bad in the flash: it and what follows in its segment are lost."""
     before, segment = journal.ranges, found[3]
+    if found[2] == SOS:
+        journal.spoilt = found[0], segment[NEXT]
     try:
         count, journal.ranges = name_bad(
             journal.folder, journal.index, found, (journal.singles[stream], before)

@@ -36,6 +36,8 @@ def take_over(logbook, dropped: int) -> None:
 class RamJournal:
     """What `Journal` does, until the power is cut."""
 
+    spoilt = 0, 0
+
     def __init__(self, dropped: int) -> None:
         self.epoch = struct.unpack("<I", os.urandom(4))[0]
         self.dropped = dropped

@@ -44,6 +44,8 @@ class Logbook:
     def event(self, kind: str, fields: dict, sos: bool = False) -> tuple | None:
         """Seal an event.
 
+        Once the flash refuses, everything lives in memory, and `faults` says so.
+
         Args:
             kind: As in docs/wire_protocol.md.
             fields: Those of its kind; `incident` 0 becomes the event's own seq.
@@ -52,16 +54,7 @@ class Logbook:
         Returns:
             (epoch, seq), or None when it could not be kept, which `faults` says.
         """
-        sealed = self._json("event", kind, fields, sos)
-        if sealed is None and sos and self.old is None:
-            # The flash refuses: from now on everything lives in memory, and says so.
-            from device.adapters.ram_journal import take_over
-
-            take_over(self, self.journal.dropped)
-            if fields.get("press", 1) > 1 or kind == "sos_cancel":
-                fields["incident"] = 0  # The old one counts in another epoch.
-            sealed = self._json("event", kind, fields, sos)
-        return sealed
+        return self._json("event", kind, fields, sos)
 
     def result(self, command: str, status: str, reason: str = "", data=None) -> bool:
         """Seal the result of a command; False when it could not be kept."""
@@ -77,9 +70,13 @@ class Logbook:
             quality: Of the clock that dated them all.
             items: What the encoder takes.
         """
-        journal = self.journal
-        record = encode(journal.epoch, journal.next_seq(stream), quality, items)
-        return self._append(stream, record, len(items), False)
+        journal = None
+        while journal is not self.journal:  # A flash that refuses has another in its place then.
+            journal = self.journal
+            record = encode(journal.epoch, journal.next_seq(stream), quality, items)
+            if self._append(stream, record, len(items), False):
+                return True
+        return False
 
     def holds(self) -> bool:
         """Say whether records wait for their receipt."""
@@ -117,20 +114,28 @@ class Logbook:
         record.update({"epoch": journal.epoch, "seq": seq, "kind": kind, "boot": self.boot})
         if record.get("incident") == 0:
             record["incident"] = seq
-        if not self._append(stream, lean.seal(record), 1, sos):
+        if self._append(stream, lean.seal(record), 1, sos):
+            return journal.epoch, seq
+        # What the flash dropped counts in its epoch: it is named once the flash is well.
+        if journal is self.journal or kind == "dropped":
             return None
-        return journal.epoch, seq
+        if "incident" in fields:
+            fields["incident"] = 0  # The old one counts in another epoch.
+        return self._json(stream, kind, fields, sos)
 
     def _append(self, stream: str, record: bytes, count: int, sos: bool) -> bool:
         journal = self.journal
         seq = journal.next_seq(stream)
         try:
             journal.append(stream, record, count, sos)
-        except JournalFull:
-            self.faults.add("journal_full")
-            return False
-        except JournalFault:
-            self.faults.add("journal")
+        except (JournalFault, JournalFull) as error:
+            is_full = isinstance(error, JournalFull)
+            if is_full:
+                self.faults.add("journal_full")
+            if self.old is None and (sos or not is_full):
+                from device.adapters.ram_journal import take_over
+
+                take_over(self, journal.dropped)
             return False
         if not sos and stream != "result":  # For these two there is room when there is none.
             self.faults.discard("journal_full")

@@ -51,7 +51,6 @@ class Sender:
         self._answered.clear()
         if self.old:
             self.old.restart()
-        self._epoch = self._logbook.journal.epoch
         self._poke.set()
 
     def poke(self) -> None:
@@ -86,7 +85,7 @@ class Sender:
 
     def send_one(self) -> bool:
         """Post the most urgent message that is due; False if there is none, or no room for it."""
-        if self._epoch != self._logbook.journal.epoch:
+        if self._logbook.old and self.old is None:
             # The flash has failed: the journal in memory counts anew.
             self.old = Sender(self._logbook.old, self._link, self._clock)
             self.restart()

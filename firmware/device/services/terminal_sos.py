@@ -34,7 +34,9 @@ def outlive(sos, at_ms: int) -> None:
 
 def cancel(terminal, sos) -> None:
     """The wearer takes it back."""
-    fields = {"incident": sos.incident}
+    book = terminal.station.logbook
+    # Of another epoch, that of the flash before it failed, it means nothing.
+    fields = {"incident": sos.incident if sos.epoch == book.journal.epoch else 0}
     # Without room for its record it did not happen: the SOS stays, and is shown.
-    if sos.is_open and terminal.station.logbook.event("sos_cancel", fields, sos=True):
+    if sos.is_open and book.event("sos_cancel", fields, sos=True):
         terminal.apply_sos("cancel")
