@@ -150,7 +150,7 @@ class Agent:
                 self.outbox.send_due()
                 self._tell_state()
             self.alarm.show()
-            idle = not (self.busy or self.alarm.is_open)
+            idle = not (self.busy or self.alarm.is_open or self.alarm.is_pressed)
             if idle and self.board.uptime_ms() >= TRIAL_MS and self._has_application():
                 self.leave("a trial of the application", ("trial", 1))
             await asyncio.sleep_ms(TICK_MS)
@@ -194,23 +194,29 @@ class Agent:
         except OSError as error:
             # The application works without one, and says so.
             self.leave("no journal, it cannot be made: {}".format(error), ("trial", 1))
+            return
         self.leave("a journal made anew")
 
     async def hand_over(self) -> None:
         """Return when a reset takes nothing away: no SOS is open, and what was said was heard."""
         self.busy = True
-        while self.alarm.is_open:
-            # Whoever has called for help keeps the light that says who heard it.
-            await asyncio.sleep_ms(TICK_MS)
         until_ms = self.board.uptime_ms() + HAND_OVER_MS
-        while self.outbox.waits_for_any() and self.board.uptime_ms() < until_ms:
+        while True:
+            now = self.board.uptime_ms()
+            if self.alarm.is_open or self.alarm.is_pressed:
+                # Whoever calls for help keeps the light that says who heard it.
+                until_ms = now + HAND_OVER_MS
+            elif now >= until_ms or not self.outbox.waits_for_any():
+                return
             await asyncio.sleep_ms(TICK_MS)
 
     def leave(self, why: str, *numbers) -> None:
-        """Keep numbers in NVS and start again; does not return."""
+        """Keep numbers in NVS and start again; returns if they cannot be kept, for good."""
         print("rescue: leaves for", why)
-        keep(*numbers)
-        self.board.reset()
+        if keep(*numbers):
+            self.board.reset()
+        # The next start would come to this point again, and so on for ever.
+        self.busy = True
 
     def _has_application(self) -> bool:
         import flash

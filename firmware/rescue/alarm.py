@@ -36,6 +36,11 @@ class Alarm:
         """Whether an SOS goes on."""
         return bool(self._state)
 
+    @property
+    def is_pressed(self) -> bool:
+        """Whether the SOS button is held, and not yet long enough."""
+        return self._hold is not None and not self._hold.done()
+
     def state(self) -> dict | None:
         """Return what the device's state says of it."""
         return {"incident": self._first, "shown": self._state} if self._state else None

@@ -105,7 +105,11 @@ class Outbox:
         for row in due[:AT_ONCE_MAX]:
             sealed = row[_SEALED]
             if isinstance(sealed, tuple):
-                sealed = self._read(sealed)
+                try:
+                    sealed = self._read(sealed)
+                except OSError:
+                    self._rows.remove(row)  # It went bad since it was found.
+                    continue
             # 1: nothing below was given up, as far as anybody here knows.
             wrap = lean.wrap if row[_STREAM] in self._next else frames.envelope
             qos = 1 if row[_STREAM] in self._next else 0

@@ -17,6 +17,7 @@ from wire_protocol.lean import RECORD_BYTES_MAX
 BLOCK_BYTES = 4096
 EPOCHS_MAX = 4  # A flash in which more journals began is not worth more time.
 SEEN_MAX = 256  # Stale copies of a record lie about; one that is forgotten here is sent twice.
+_EIO = 5
 _JSON_MARK = b'"epoch":'
 _SOS_MARK = b'"kind":"sos'  # sos and sos_cancel
 
@@ -49,7 +50,10 @@ class Salvage:
                 return False
             self._marks = [struct.pack("<I", epoch) for epoch in self._epochs]
             self._block = 0
-        self._partition.readblocks(self._block, self._buffer)
+        try:
+            self._partition.readblocks(self._block, self._buffer)
+        except OSError:
+            self._at = BLOCK_BYTES  # What cannot be read holds nothing.
         while True:
             at = self._next_mark()
             if at < 0:
@@ -61,10 +65,15 @@ class Salvage:
             self._at = at + 1
 
     def read(self, place: tuple) -> bytes:
-        """Return the sealed record at (block, offset, bytes)."""
-        sealed = bytearray(place[2])
-        self._partition.readblocks(place[0], sealed, place[1])
-        return bytes(sealed)
+        """Return the sealed record at (block, offset, bytes); OSError if it went bad."""
+        block, start, size = place
+        entry = bytearray(HEADER_BYTES + size)
+        self._partition.readblocks(block, entry, start - HEADER_BYTES)
+        _, count, _, seq, _ = struct.unpack_from("<HBBII", entry, 0)
+        record = bytes(memoryview(entry)[HEADER_BYTES:])
+        if pack_entry(seq, count, record) != entry:
+            raise OSError(_EIO)
+        return record
 
     def saw(self, stream: str, epoch: int, seq: int) -> bool:
         """Say whether a record was found."""
