@@ -21,6 +21,10 @@ SCENES = {
 RESCUES = {"no_application": "3", "failed_starts": "3", "spoiled_journal": "1"}
 TEST_LIVES = (("wheel", "usual", "1"), ("1.25", "usual", "501"), ("1.25", "full", "1001"))
 TEST_LIVES_CUTS = "760"
+# A flash that fails (ill_flash.py): three lives in each way, in each of two MicroPythons.
+TEST_FAILING = (("wheel", "1"), ("1.25", "501"))
+TEST_FAILING_LIVES = "36"
+SOAK_FAILING_LIVES = "1200"
 SOAK_LIVES = 11_000  # Cuts of each of four; with the scenes 50,000 and more.
 SOAK_SEED = 100_000  # Not those of `make test`.
 
@@ -28,7 +32,7 @@ Job = tuple[str, str, tuple[str, ...]]  # Name of a MicroPython, script, argumen
 
 
 def test_jobs() -> list[Job]:
-    """Return five thousand cuts: the operations of each scene, the rest in lives."""
+    """Return five thousand cuts: the operations of each scene, the rest in lives; failures."""
     jobs: list[Job] = [
         (name, "lives.py", (kind, seed, TEST_LIVES_CUTS)) for name, kind, seed in TEST_LIVES
     ]
@@ -36,11 +40,12 @@ def test_jobs() -> list[Job]:
         name = ("wheel", "1.25")[number % 2]
         jobs.append((name, "each_operation.py", (scene, str(number), step)))
     jobs += [("wheel", "rescues.py", (scene, "1", step)) for scene, step in RESCUES.items()]
+    jobs += [(name, "failures.py", (seed, TEST_FAILING_LIVES)) for name, seed in TEST_FAILING]
     return jobs
 
 
 def soak_jobs(number: int) -> list[Job]:
-    """Return 50,000 cuts and more, other ones for each number."""
+    """Return 50,000 cuts and more, and failures; other ones for each number."""
     seed = SOAK_SEED * (number + 1)
     jobs: list[Job] = []
     for name in ("wheel", "1.25"):
@@ -49,6 +54,7 @@ def soak_jobs(number: int) -> list[Job]:
         for kind in ("usual", "full"):
             seed += SOAK_SEED // 10
             jobs.append((name, "lives.py", (kind, str(seed), str(SOAK_LIVES))))
+        jobs.append((name, "failures.py", (str(seed), SOAK_FAILING_LIVES)))
     return jobs
 
 

@@ -15,7 +15,6 @@ SECTOR_BYTES = 4096
 # `scattered`: anywhere, each bit that was to change did so or not. `unsure`: as scattered, and an
 # interrupted erase leaves bits that read differently each time, until the sector is erased again.
 CUTS = ("before", "one", "half", "all but one", "scattered", "unsure", "after")
-_EIO = 5
 _BLANK = b"\xff" * SECTOR_BYTES
 
 
@@ -33,12 +32,14 @@ class Cells:
     Attributes:
         sectors: Bytes of each; those that are blank, or as in a copy, are shared.
         noisy: Numbers of the sectors with unsure bits.
+        ill: What is wrong with it (ill_flash.py), None of a flash that is well.
     """
 
     def __init__(self, sectors):
         """Begin with so many blank ones."""
         self.sectors = [_BLANK] * sectors
         self.noisy = set()
+        self.ill = None
         self._own = set()
 
     def copy(self):
@@ -81,8 +82,6 @@ class NorFlash:
         dead: True once the power is gone.
         buried: Its device is gone as well. What MicroPython's collector closes of it then may not
             raise, and gets EIO.
-        refuses: Operations that fail with EIO: of "read", "program", "erase".
-        bad: Sectors on which programs and erases fail with EIO.
     """
 
     def __init__(self, data, chance, cut=None):
@@ -98,8 +97,6 @@ class NorFlash:
         self.operations = 0
         self.erases = {}
         self.dead = self.buried = False
-        self.refuses = ()
-        self.bad = ()
         self._chance = chance
         self._cut_at, self._how = cut or (0, "")
 
@@ -108,8 +105,11 @@ class NorFlash:
         number, at = at // SECTOR_BYTES, at % SECTOR_BYTES
         size = len(buffer)
         buffer[:] = memoryview(self._sectors[number])[at : at + size]
-        if self.dead or self.refuses or self.data.noisy:
+        ill = self.data.ill
+        if self.dead or ill or self.data.noisy:
             self._check("read", number)
+            if ill:
+                ill.blur(number, at, buffer)
             if number in self.data.noisy:
                 value = int.from_bytes(buffer, "little") | self._chance.bits(size * 8)
                 buffer[:] = value.to_bytes(size, "little")
@@ -118,11 +118,13 @@ class NorFlash:
         """Let bits fall within a sector."""
         number, at = at // SECTOR_BYTES, at % SECTOR_BYTES
         self._check("program", number)
+        if self.data.ill and self.data.ill.keeps(number):
+            return
         size = len(content)
         cells = self.data.to_write(number)
         old = int.from_bytes(cells[at : at + size], "little")
         new = int.from_bytes(content, "little")
-        if old | new != old and number not in self.data.noisy:
+        if old | new != old and number not in self.data.noisy and not self.data.ill:
             raise RuleBroken(f"a bit was to rise at {at:#x} of sector {number}")
         new &= old
         if self._is_cut():
@@ -134,6 +136,8 @@ class NorFlash:
         """Set every bit of a sector."""
         self._check("erase", number)
         self.erases[number] = self.erases.get(number, 0) + 1
+        if self.data.ill and self.data.ill.keeps(number):
+            return
         if self._is_cut():
             self._tear_erase(number)
         else:
@@ -150,8 +154,8 @@ class NorFlash:
             raise PowerCut
         if kind != "read":
             self.operations += 1
-        if kind in self.refuses or (kind != "read" and number in self.bad):
-            raise OSError(_EIO)
+        if self.data.ill:
+            self.data.ill.strike(kind, number)
 
     def _is_cut(self):
         return self.operations == self._cut_at
