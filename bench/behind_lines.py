@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import random
 import sys
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,8 +17,7 @@ from hil_tests.virtual_board import VirtualBoard
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Callable, Iterable, Mapping
 
     from hil_tests.fault_proxy import FaultNetwork, Line
     from hil_tests.servers import Servers
@@ -47,6 +46,7 @@ class Behind:
 
 
 T = TypeVar("T", bound=Behind)
+R = TypeVar("R")
 
 
 def switched_on(
@@ -78,29 +78,63 @@ def switched_on(
         board.link(up=True)
         return made(board, line, device, random.Random(options.seed * 1_000 + number))
 
+    gate = threading.Semaphore(STARTING_MAX)
+
     def switch_on(terminal: T) -> None:
-        terminal.power(on=True)
-        until_s = time.monotonic() + ONLINE_WAIT_S
-        while not (state := servers.state(terminal.device)) or not state["online"]:
-            if time.monotonic() > until_s:
-                sys.exit(f"{terminal.device} is not online after {ONLINE_WAIT_S:.0f} s")
-            time.sleep(0.1)
+        with gate:
+            terminal.power(on=True)
+            until_s = time.monotonic() + ONLINE_WAIT_S
+            while not (state := servers.state(terminal.device)) or not state["online"]:
+                if time.monotonic() > until_s:
+                    sys.exit(f"{terminal.device} is not online after {ONLINE_WAIT_S:.0f} s")
+                time.sleep(0.1)
 
     terminals = [flash(number) for number in range(options.terminals)]
     time.sleep(KNOWN_AFTER_S)
-    with ThreadPoolExecutor(STARTING_MAX) as pool:
-        list(pool.map(switch_on, terminals))
+    at_once(switch_on, terminals)
     print(f"{len(terminals)} terminals are online", flush=True)
     return terminals
 
 
-def watch(work: Sequence[Future[None]], done: Callable[[], int], wanted: int) -> None:
-    """Say now and then how much of it is done; pass on what failed."""
+def shares(wanted: int, parts: int) -> list[int]:
+    """Return a number in so many parts, as even as it goes."""
+    return [wanted // parts + (number < wanted % parts) for number in range(parts)]
+
+
+def at_once(
+    do: Callable[..., R], *columns: Iterable[Any], say: Callable[[], str] | None = None
+) -> list[R]:
+    """Return what `map` would, all of it done at the same time; raise what one of them raised.
+
+    Whoever ends the bench meanwhile waits for none of them: it would take minutes, and who asked
+    for it kills before that, and leaves the terminals to run on.
+
+    Args:
+        do: For each row of the columns.
+        columns: Of the same length.
+        say: Asked now and then how far it is.
+    """
+    found: dict[int, R] = {}
+    failed: list[BaseException] = []
+
+    def run(number: int, row: tuple[Any, ...]) -> None:
+        try:
+            found[number] = do(*row)
+        except BaseException as error:  # noqa: BLE001 - sys.exit, too
+            failed.append(error)
+
+    threads = [
+        threading.Thread(target=run, args=(number, row), daemon=True)
+        for number, row in enumerate(zip(*columns, strict=True))
+    ]
+    for thread in threads:
+        thread.start()
     said_s = time.monotonic()
-    while not all(future.done() for future in work):
-        time.sleep(0.5)
-        if time.monotonic() > said_s + SAY_EVERY_S:
+    while not failed and any(thread.is_alive() for thread in threads):
+        time.sleep(0.1)
+        if say is not None and time.monotonic() > said_s + SAY_EVERY_S:
             said_s = time.monotonic()
-            print(f"{done()} of {wanted}", flush=True)
-    for future in work:
-        future.result()
+            print(say(), flush=True)
+    if failed:
+        raise failed[0]
+    return [found[number] for number in range(len(threads))]

@@ -20,13 +20,12 @@ import argparse
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench import results
-from bench.behind_lines import ONLINE_WAIT_S, Behind, switched_on, watch
+from bench.behind_lines import ONLINE_WAIT_S, Behind, at_once, shares, switched_on
 from bench.broker_echo import service_client
 from bench.commands_account import LAST_WORDS, RESTARTING, Count, Sent, settle
 from bench.installation import micropython
@@ -246,16 +245,15 @@ def run(options: argparse.Namespace, home: Path) -> dict[str, Any]:
             terminals = switched_on(Terminal, options, servers, fleet, network)
             second = SecondGateway(servers)
             begun_s = time.monotonic()
-            with ThreadPoolExecutor(len(terminals)) as pool:
-                work = []
-                for number, terminal in enumerate(terminals):
-                    share = options.commands // len(terminals)
-                    share += number < options.commands % len(terminals)
-                    work.append(pool.submit(order, terminal, share, servers, second))
-                watch(work, lambda: count_given(terminals), options.commands)
-                lasted_s = round(time.monotonic() - begun_s)
-                found = pool.map(lambda terminal: rest(terminal, servers), terminals)
-                problems = [problem for each in found for problem in each]
+            at_once(
+                lambda terminal, share: order(terminal, share, servers, second),
+                terminals,
+                shares(options.commands, len(terminals)),
+                say=lambda: f"{count_given(terminals)} of {options.commands} given",
+            )
+            lasted_s = round(time.monotonic() - begun_s)
+            found = at_once(lambda terminal: rest(terminal, servers), terminals)
+            problems = [problem for each in found for problem in each]
             second.close()
             figures = judge(terminals, servers, problems)
             return figures | {"published_again": second.published, "lasted_s": lasted_s}

@@ -23,13 +23,12 @@ import sys
 import tempfile
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench import results
-from bench.behind_lines import Behind, switched_on, watch
+from bench.behind_lines import Behind, at_once, shares, switched_on
 from bench.installation import micropython
 from hil_tests import account
 from hil_tests.errors import HilError
@@ -166,20 +165,16 @@ def run(options: argparse.Namespace, home: Path) -> dict[str, Any]:
             eye = Eye(home)
             for terminal in terminals:
                 terminal.line.set(faults)
-            shares = [
-                options.sos // len(terminals) + (number < options.sos % len(terminals))
-                for number in range(len(terminals))
-            ]
             begun_s = time.monotonic()
-            with ThreadPoolExecutor(len(terminals)) as pool:
-                work = [
-                    pool.submit(raise_sos, terminal, share, options.loss, servers, eye)
-                    for terminal, share in zip(terminals, shares, strict=True)
-                ]
-                watch(work, lambda: sum(len(t.times_s) for t in terminals), options.sos)
-                lasted_s = time.monotonic() - begun_s
-                rest = pool.map(lambda terminal: settle(terminal, servers), terminals)
-                problems = [problem for found in rest for problem in found]
+            at_once(
+                lambda terminal, share: raise_sos(terminal, share, options.loss, servers, eye),
+                terminals,
+                shares(options.sos, len(terminals)),
+                say=lambda: f"{sum(len(t.times_s) for t in terminals)} of {options.sos}",
+            )
+            lasted_s = time.monotonic() - begun_s
+            rest = at_once(lambda terminal: settle(terminal, servers), terminals)
+            problems = [problem for found in rest for problem in found]
             eye.close()
             return figures(terminals, servers, problems) | {"lasted_s": round(lasted_s)}
         finally:
