@@ -35,6 +35,7 @@ from hil_tests.fault_proxy import FaultNetwork
 from hil_tests.faults import NONE, Faults
 from hil_tests.servers import Servers
 from provisioning.fleet import VirtualFleet
+from storage.errors import StoreAway
 from wire_protocol import messages, topics
 from wire_protocol.track import Fix
 
@@ -49,6 +50,8 @@ WITHIN_S = 0.5  # After the command: it is on its way, taken, or being answered 
 ANSWER_WAIT_S = 240.0
 REST_WAIT_S = 200.0
 LOOK_S = 0.1
+LEDGER_LOOK_S = 0.5  # A hundred terminals look into one registry, which has to serve the gateway.
+QUEUE_TRIES_MAX = 5
 SECOND_GATEWAY = "gateway-15"
 # How often each kind comes; the last two restart the terminal, which takes some seconds.
 KINDS = {
@@ -185,10 +188,19 @@ class Round:
         elif kind == "configure":
             body = {"settings": {"batch_fixes": self._chance.randint(1, 60)}}
         asked = {"kind": kind, "body": body, "ttl_s": ttl_s}
-        command = self._servers.command(terminal.device, asked)
+        command = self._queue(asked)
         row = next(r for r in self._servers.commands(terminal.device) if r["id"] == command)
         payload = messages.make_command(command, kind, body, ttl_s, row["created_ms"])
         return Sent(command, kind, body, payload, late)
+
+    def _queue(self, asked: dict[str, Any]) -> str:
+        """Put a command into the ledger; again, as whoever is told 503, if that is locked."""
+        for _ in range(QUEUE_TRIES_MAX):
+            try:
+                return self._servers.command(self._terminal.device, asked)
+            except StoreAway as error:
+                refused = error
+        raise refused
 
     def _again(self, commands: list[Sent]) -> None:
         """Let some come again, some of them twice, in any order."""
@@ -205,10 +217,14 @@ class Round:
         """Read messages, as their wearer, until each command has its last word in the ledger."""
         waiting = {command.id for command in commands}
         until_s = time.monotonic() + ANSWER_WAIT_S
+        looked_s = 0.0
         while waiting and time.monotonic() < until_s:
             time.sleep(LOOK_S)
             if self._terminal.reads("OK ="):
                 self._terminal.push("ok")
+            if time.monotonic() - looked_s < LEDGER_LOOK_S:
+                continue
+            looked_s = time.monotonic()
             for row in self._servers.results(self._terminal.device):
                 if row["status"] in LAST_WORDS:
                     waiting.discard(row["command_id"])
