@@ -16,8 +16,6 @@ from device.late import forget
 SEGMENTS_MAX = 44  # Of the partition's 64 blocks; the rest is littlefs's own and `Kept`'s.
 BLOCKS_SPARE = 20
 RESERVED = 8  # Segments that only SOS records and results may take.
-TIDY_BYTES = 1024  # A newest segment, all receipted, is replaced by an empty one above this.
-SINGLES_MAX = 64  # Receipted ones above the lowest: four windows of what may be in the air.
 
 _MAY_TAKE_ALL = "sx"
 _ENOSPC = 28
@@ -33,7 +31,8 @@ class Journal:
         dropped: Records given up since then, all in all.
         spoilt: (first seq, seq behind) of SOS records that went bad before their receipt.
 
-    What follows is for `journal_drop` alone:
+    What follows is for the parts `journal_drop` and `journal_receipt` alone:
+        kept: The small files.
         folder, index: Where the segments are; family -> segments, oldest first.
         floor: Stream -> everything below is receipted, as far as this boot knows.
         singles: Stream -> {first seq: count} receipted above the floor.
@@ -52,7 +51,7 @@ class Journal:
         from device.adapters.journal_open import read_index
 
         self.folder = folder
-        self._kept = kept
+        self.kept = kept
         self.floor, self.singles, self.lows = {}, {}, {}
         for stream in files.FAMILIES:
             self.floor[stream] = 1
@@ -72,7 +71,7 @@ class Journal:
     def low(self, stream: str) -> int:
         """Return the lowest seq still held, or the next seq when there is none."""
         if stream not in self.lows:
-            first = self._first(stream, self.floor[stream])
+            first = self.first(stream, self.floor[stream])
             self.lows[stream] = first[0] if first else self.next_seq(stream)
         return self.lows[stream]
 
@@ -106,7 +105,7 @@ class Journal:
             try:
                 if not segments or segments[-1][SIZE] + len(entry) > SEGMENT_BYTES:
                     self._make_room(family)
-                    self._new_segment(family, seq)
+                    self.new_segment(family, seq)
                 segment = segments[-1]
                 self._write(family, segment, entry)
             except OSError as error:
@@ -154,25 +153,13 @@ class Journal:
         return waits or (stream == "event" and self.spoilt[0] <= seq < self.spoilt[1])
 
     def receive(self, stream: str, upto: int, singles: list) -> None:
-        """Take a receipt: all up to `upto`, and the records that begin with the `singles`."""
-        behind = self.next_seq(stream)
-        floor = self.floor[stream] = max(self.floor[stream], min(upto + 1, behind))
-        mine = self.singles[stream]
-        for seq in singles:
-            if floor <= seq < behind and seq not in mine and len(mine) < SINGLES_MAX:
-                found = self._first(stream, seq)
-                if found and found[0] == seq:
-                    mine[seq] = found[1]
-        self.lows.pop(stream, None)
-        floor = self.floor[stream] = self.low(stream)
-        for seq in [s for s in mine if s < floor]:
-            del mine[seq]
-        try:
-            for family in files.FAMILIES[stream]:
-                self._tidy(family, floor, behind)
-        except OSError:
-            # A flash that fails frees no room, and that is all: what was receipted is.
-            self._kept.fault = True
+        """Take a receipt: all up to `upto`, and the records that begin with the `singles`.
+
+        The part that does it stays loaded until the caller forgets it: receipts name many streams.
+        """
+        from device.adapters.journal_receipt import take
+
+        take(self, stream, upto, singles)
 
     def lost(self) -> list:
         """Return what no record has named as dropped yet: [stream, first, count, kinds]."""
@@ -187,7 +174,7 @@ class Journal:
         self.ranges = [row for row in self.ranges if row[2] > 0]
         self.keep_lost("")
 
-    def _new_segment(self, family: str, seq: int) -> None:
+    def new_segment(self, family: str, seq: int) -> None:
         """Begin the family's next file; it exists, empty, when this returns."""
         segments = self.index[family]
         # Twice the same name: nothing in the torn old file counted, and it is begun anew.
@@ -227,7 +214,7 @@ class Journal:
 
     def keep_lost(self, going: str) -> bool:
         """Keep in flash what was dropped, and the file that is about to go; False if refused."""
-        return self._kept.save("lost", (self.dropped, self.ranges, going))
+        return self.kept.save("lost", (self.dropped, self.ranges, going))
 
     def _read(self, family: str, found: tuple) -> tuple | None:
         """Return the entry that was found; None if it went bad, or the flash cannot be read."""
@@ -239,22 +226,13 @@ class Journal:
             return None
         return entry if entry and entry[0] == found[0] else None
 
-    def _tidy(self, family: str, floor: int, behind: int) -> None:
-        """Remove what is receipted, but for the newest, whose end says which seq is next."""
-        segments = self.index[family]
-        while len(segments) > 1 and segments[0][NEXT] <= floor:
-            self.remove_oldest(family)
-        if segments and segments[0][NEXT] <= floor and segments[0][SIZE] > TIDY_BYTES:
-            self._new_segment(family, behind)
-            self.remove_oldest(family)
-
     def remove_oldest(self, family: str) -> None:
         """Remove a family's oldest file."""
         segments = self.index[family]
         os.remove(files.path(self.folder, family, segments[0]))
         segments.pop(0)
 
-    def _first(self, stream: str, seq: int) -> tuple | None:
+    def first(self, stream: str, seq: int) -> tuple | None:
         """Return what is found first in any family of a stream."""
         best = None
         for family in files.FAMILIES[stream]:

@@ -142,6 +142,7 @@ class Station:
             return
         for stream, counts in receipt["streams"].items():
             journal.receive(stream, counts[0], counts[1:])
+        forget("device.adapters.journal_receipt")
         sender.on_receipt(receipt["streams"])
         self.sender.poke()
         self.supervisor.well()
