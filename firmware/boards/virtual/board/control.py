@@ -64,6 +64,7 @@ class Control:
                 if not line or len(line) > _LINE_BYTES_MAX:
                     return
                 writer.write(json.dumps(await self._answer(line)).encode() + b"\n")
+                line = None  # Not held while the caller thinks: the heap is the chip's.
                 await writer.drain()
                 if self._then:
                     self._then()
