@@ -8,7 +8,7 @@ from nor_flash import SECTOR_BYTES
 from rescued import Session as RescuedSession
 
 TELL_S = 150  # The longest wait of an SOS, a result and a command that comes again, and more.
-RESETS_MAX = 4  # In one power cycle: a rescue, its trial, and what commands ask for beside them.
+RESCUES_MAX = 4  # In that time: one, a trial of the application, and what commands ask for.
 WORDS = (
     "walk", "walk", "wait", "sos", "sos", "cancel", "command", "command", "reports", "long_walk",
     "online", "online", "offline", "duty", "ok", "people", "commands_again",
@@ -77,6 +77,7 @@ class Session(RescuedSession):
         """There is a network: let all be told that can be."""
         gateway, device = self.gateway, self.device
         gateway.online = gateway.receipting = True
+        rescues = device.rescues
         for second in range(TELL_S):
             if second % 8 == 0:
                 gateway.repeat_commands()
@@ -84,6 +85,7 @@ class Session(RescuedSession):
             assert device.walk(1)
             if second > 20 and self._is_told():
                 break
+        assert device.rescues - rescues <= RESCUES_MAX, ("a loop", device.rescues)
 
     def check_ill(self, came):
         """Hold what came, presses before this one among it, against what was seen from outside."""
