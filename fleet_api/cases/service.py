@@ -72,7 +72,7 @@ def take(unit: Unit, case_id: int, presses: int | None = None) -> dict[str, Any]
     noted: dict[str, Any] = {"presses": seen}
     if case.taken_by is not None:
         noted["taken_before_by"] = case.taken_by
-    return _step(unit, case_id, "take", taken, {"status": "taken"}, noted)
+    return _step(unit, case, "take", taken, {"status": "taken"}, noted)
 
 
 def send_help(
@@ -97,7 +97,7 @@ def send_help(
     if goes is not None:
         helper = require_device(unit.session, unit.scope, goes)
         told |= {"by": name_on_screen(helper.wearer or helper.name), "distance_m": distance_m}
-    return _step(unit, case_id, "help", {}, told, {})
+    return _step(unit, case, "help", {}, told, {})
 
 
 Place = Mapping[str, Any]  # lat_e6, lon_e6, received_ms
@@ -142,24 +142,26 @@ def close(unit: Unit, case_id: int, reason: str) -> dict[str, Any]:
     Raises:
         ConflictError: Nobody took it yet, or its last press, or it is closed already.
     """
+    case = require_case(unit, case_id).case
     closed = {
         "closed_by": unit.caller.name,
         "closed_ms": unit.now_ms,
         "close_reason": reason.strip(),
     }
     noted = {"reason": closed["close_reason"]}
-    return _step(unit, case_id, "close", closed, {"status": "closed"}, noted)
+    return _step(unit, case, "close", closed, {"status": "closed"}, noted)
 
 
 def _step(  # what a step does: to the row, to the wearer, to the log
     unit: Unit,
-    case_id: int,
+    case: Case,
     step: str,
     values: dict[str, Any],
     told: dict[str, Any],
     noted: dict[str, Any],
 ) -> dict[str, Any]:
-    case = require_case(unit, case_id).case
+    # As the caller has read and judged it: PostgreSQL would show a second look another case.
+    case_id = case.id
     status = states.after(case.status, step)
     if status is None:
         raise _refused(case)
