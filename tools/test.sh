@@ -32,7 +32,7 @@ fi
 failed=""
 tools/check.sh || failed="checks"
 # Tests wait more than they work; those of one file share their servers.
-.venv/bin/python -m pytest -q -n 3 --dist loadfile || failed="${failed:+$failed and }tests"
+.venv/bin/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder || failed="${failed:+$failed and }tests"
 
 [ -z "$failed" ] || echo "failed: $failed, see above"
 not_tested=""
