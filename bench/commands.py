@@ -35,7 +35,6 @@ from hil_tests.fault_proxy import FaultNetwork
 from hil_tests.faults import NONE, Faults
 from hil_tests.servers import Servers
 from provisioning.fleet import VirtualFleet
-from storage.errors import StoreAway
 from wire_protocol import messages, topics
 from wire_protocol.track import Fix
 
@@ -51,7 +50,6 @@ ANSWER_WAIT_S = 240.0
 REST_WAIT_S = 200.0
 LOOK_S = 0.1
 LEDGER_LOOK_S = 0.5  # A hundred terminals look into one registry, which has to serve the gateway.
-QUEUE_TRIES_MAX = 5
 SECOND_GATEWAY = "gateway-15"
 # How often each kind comes; the last two restart the terminal, which takes some seconds.
 KINDS = {
@@ -188,19 +186,10 @@ class Round:
         elif kind == "configure":
             body = {"settings": {"batch_fixes": self._chance.randint(1, 60)}}
         asked = {"kind": kind, "body": body, "ttl_s": ttl_s}
-        command = self._queue(asked)
+        command = self._servers.command(terminal.device, asked)
         row = next(r for r in self._servers.commands(terminal.device) if r["id"] == command)
         payload = messages.make_command(command, kind, body, ttl_s, row["created_ms"])
         return Sent(command, kind, body, payload, late)
-
-    def _queue(self, asked: dict[str, Any]) -> str:
-        """Put a command into the ledger; again, as whoever is told 503, if that is locked."""
-        for _ in range(QUEUE_TRIES_MAX):
-            try:
-                return self._servers.command(self._terminal.device, asked)
-            except StoreAway as error:
-                refused = error
-        raise refused
 
     def _again(self, commands: list[Sent]) -> None:
         """Let some come again, some of them twice, in any order."""

@@ -21,6 +21,7 @@ from storage.registry.models import Device
 from xunhu.broker import Listeners, answers, broker_command, mosquitto_program
 
 START_S_MAX = 30.0
+REGISTRY_WAIT_S = 60  # A hundred threads of a bench write, and the gateway beside them.
 
 
 _given: set[int] = set()
@@ -149,7 +150,7 @@ class Installation:
     def registry(self) -> Registry:
         if self._registry is None:
             migrate(self.registry_url)
-            self._registry = open_registry(self.registry_url)
+            self._registry = open_registry(self.registry_url, wait_s=REGISTRY_WAIT_S)
         return self._registry
 
     def add_devices(self, ids: Iterable[str]) -> None:
