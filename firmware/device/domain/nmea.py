@@ -146,7 +146,10 @@ class NmeaParser:
         if kind == _GSA_AT:
             self._gsa()
         elif kind == _VTG_AT:
-            self._vtg()
+            # RMC says the same and has a time. T: true course; E, N: estimated, not valid.
+            usable = self._letter(2) == 0x54 and self._letter(9) not in (0x45, 0x4E)
+            if usable and self._speed is None:
+                self._motion(5, 1)
         else:
             time = self._time_of_day()
             if time is None and self._letter(1):
@@ -221,12 +224,6 @@ class NmeaParser:
             self._dimensions = max(mode - 0x30, self._dimensions or 0)
         if self._hdop is None:
             self._dilution(16)
-
-    def _vtg(self) -> None:
-        # RMC says the same and has a time. T: true course; E, N: estimated, not valid.
-        usable = self._letter(2) == 0x54 and self._letter(9) not in (0x45, 0x4E)
-        if usable and self._speed is None:
-            self._motion(5, 1)
 
     def _zda(self, time: int | None) -> None:
         day, month, year = self._number(2, 0), self._number(3, 0), self._number(4, 0)
