@@ -108,7 +108,9 @@ def _in_time(count: Count, command: Sent, words: list[str], seen: int, status: s
 def _late(count: Count, command: Sent, words: list[str], seen: int, status: str) -> None:
     count.held_back += 1
     count.held_back_arrived += bool(words)
-    if seen or status != "expired" or any(word != "expired" for word in words):
+    # A newer one of its kind may have taken its place in the ledger while it was held back.
+    given_up = status in ("expired", "superseded")
+    if seen or not given_up or any(word != "expired" for word in words):
         count.executed_after_ttl += 1
         count.problems.append(
             f"{command.kind} {command.id} came after its time: {words}, shown {seen} times, "

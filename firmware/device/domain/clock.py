@@ -8,8 +8,11 @@ from wire_protocol import clock as quality
 YEARS_20_S = 20 * 31_557_600
 # For so long a better source that fell silent outranks a worse one: at 20 ppm, 2 s adrift.
 TRUST_MS = 24 * 3_600_000
-# Smaller corrections by the same source are noise: receipts travel, fixes wait for their line.
+# Smaller corrections by the satellites are noise: fixes wait for their line.
 JITTER_MS = 2_000
+# What the server says has passed when it comes here, perhaps for long: it corrects a clock that is
+# behind, and one that is ahead by no more than a receipt may have travelled it does not.
+BEHIND_MS, TRAVEL_MS = 300, 60_000
 
 
 class ClockLadder:
@@ -53,8 +56,11 @@ class ClockLadder:
         if source < self.quality and uptime_ms - self._heard_ms < TRUST_MS:
             return False
         self._heard_ms = uptime_ms
-        if source == self.quality and abs(unix_ms - self.now_ms(uptime_ms)) < JITTER_MS:
-            return False
+        if source == self.quality:
+            is_server = source == quality.SERVER
+            most, least = (BEHIND_MS, -TRAVEL_MS) if is_server else (JITTER_MS, -JITTER_MS)
+            if least < unix_ms - self.now_ms(uptime_ms) < most:
+                return False
         self.quality = source
         self._offset_ms = unix_ms - uptime_ms
         self.steps += 1

@@ -187,12 +187,26 @@ def case_clock_believes_nothing_before_the_build_or_20_years_after_it():
         assert ladder.now_ms(0) == BUILT_S * 1000
 
 
-def case_clock_is_not_moved_by_jitter_of_the_same_source():
+def case_clock_is_not_moved_by_jitter_of_the_satellites():
     ladder = ClockLadder(BUILT_S)
-    ladder.offer(quality.SERVER, BUILT_S * 1000 + 10_000, 0)
-    assert not ladder.offer(quality.SERVER, BUILT_S * 1000 + 11_500, 500)
-    assert ladder.now_ms(500) == BUILT_S * 1000 + 10_500
-    assert ladder.offer(quality.SERVER, BUILT_S * 1000 + 20_000, 500)
+    ladder.offer(quality.GNSS, BUILT_S * 1000 + 10_000, 0)
+    assert not ladder.offer(quality.GNSS, BUILT_S * 1000 + 11_500, 500)
+    assert ladder.steps == 1
+    assert ladder.offer(quality.GNSS, BUILT_S * 1000 + 20_000, 500)
+    assert ladder.steps == 2
+
+
+def case_clock_is_not_set_back_by_a_receipt_that_came_late():
+    ladder = ClockLadder(BUILT_S)
+    now = BUILT_S * 1000 + 100_000
+    # The first one had travelled for four seconds, the next one for none: it knows better.
+    ladder.offer(quality.SERVER, now - 4_000, 0)
+    assert ladder.offer(quality.SERVER, now, 0)
+    assert not ladder.offer(quality.SERVER, now - 59_000, 0)
+    assert not ladder.offer(quality.SERVER, now + 200, 0)
+    assert ladder.now_ms(0) == now
+    # No receipt travels so long: the server's own clock was set.
+    assert ladder.offer(quality.SERVER, now - 61_000, 0)
 
 
 # Recorder.
