@@ -9,6 +9,7 @@ LONGEST_MS = 60_000  # Once a broker is back, everybody is within this.
 # While an SOS is open the battery and the broker matter less than the seconds.
 URGENT_FIRST_MS = 250
 URGENT_LONGEST_MS = 8_000
+URGENT_STABLE_MS = 3_000  # Where each connection lives for seconds only, waits may not grow.
 
 # A broker that accepts and throws out at once must not be asked once a second by a whole
 # district: only a connection that lived this long counts as a success.
@@ -41,7 +42,7 @@ class Backoff:
             network: There is a network all the same: the broker is what was lost.
         """
         memory = self._memory
-        if lived_ms >= STABLE_MS:
+        if lived_ms >= (URGENT_STABLE_MS if urgent else STABLE_MS):
             memory[0], memory[1] = 0, network
             if network and not urgent and self._return_ms:
                 return self._random_below(self._return_ms)

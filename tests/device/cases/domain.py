@@ -313,6 +313,9 @@ def case_backoff_asks_again_soon_while_an_sos_is_open():
     backoff = Backoff(lambda n: n - 1)
     waits = [backoff.after(0, True) for _ in range(7)]
     assert waits == [250, 500, 1000, 2000, 4000, 8000, 8000]
+    # A bad network loses it again and again; a broker that throws out at once is another thing.
+    assert backoff.after(2_999, True) == 8000
+    assert backoff.after(3_000, True) == 250
 
 
 def case_backoff_spreads_the_return_of_those_whose_broker_was_lost():
