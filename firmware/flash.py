@@ -26,7 +26,7 @@ _EIO, _CORRUPT = -5, -84  # Of littlefs.
 _BLOCK_COUNT, _BLOCK_SIZE = 4, 5  # Requests of MicroPython's block device protocol.
 
 _ONCE = (
-    "mount", "Steady", "_steady", "_chosen", "_mount_slot", "_mount_journal", "_journal_system",
+    "mount", "Steady", "_chosen", "_mount_slot", "_mount_journal", "_journal_system",
     "_find", "_ONCE",
 )  # fmt: skip
 
@@ -93,20 +93,31 @@ class Steady:
     another. One that cannot be read is not: it would take what was there before.
     """
 
+    # No list of arguments: the collector may close what was left open, and may not allocate.
+
     def __init__(self, partition) -> None:
-        self.readblocks = _steady(partition.readblocks, _EIO)
-        self.writeblocks = _steady(partition.writeblocks, _CORRUPT)
-        self.ioctl = _steady(partition.ioctl, _CORRUPT)
+        self._partition = partition
 
-
-def _steady(do, error: int):  # noqa: ANN202 - what `do` is
-    def attempt(*arguments) -> int:
+    def readblocks(self, number: int, buffer: bytearray, offset: int) -> int | None:
+        """Fill `buffer`; an error of littlefs if the flash cannot be read."""
         try:
-            return do(*arguments)
+            return self._partition.readblocks(number, buffer, offset)
         except OSError:
-            return error
+            return _EIO
 
-    return attempt
+    def writeblocks(self, number: int, buffer: bytes, offset: int) -> int | None:
+        """Write `buffer`; an error of littlefs if the flash refuses."""
+        try:
+            return self._partition.writeblocks(number, buffer, offset)
+        except OSError:
+            return _CORRUPT
+
+    def ioctl(self, request: int, argument: int) -> int | None:
+        """Erase, or answer; an error of littlefs if the flash refuses."""
+        try:
+            return self._partition.ioctl(request, argument)
+        except OSError:
+            return _CORRUPT
 
 
 def mount() -> None:
