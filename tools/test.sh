@@ -21,6 +21,12 @@ if [ -n "$no_influx" ] && [ -n "${XUNHU_DEMAND_INFLUX:-}" ]; then
     exit 1
 fi
 
+# Serial lines of a bench are played on pseudo-terminals; in a chroot that has /dev alone are none.
+if ! python3 -c 'import os; os.openpty()' 2>/dev/null; then
+    echo "missing: pseudo-terminals (run: mount -t devpts devpts /dev/pts)" >&2
+    exit 1
+fi
+
 image=../shared/esp32/ESP32_GENERIC-20250911-v1.26.1.bin
 no_image=""
 [ -f "$image" ] || no_image="there is no $image"
