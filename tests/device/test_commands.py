@@ -47,7 +47,9 @@ def test_a_wearer_accepts_a_task_arrives_and_is_done(online, gateway):  # noqa: 
         online.push("ok", "release")
         online.shows(shown)
         wait_for(
-            lambda says=says: [r["data"] for r in gateway.results(task)][-1] == {"answer": says},
+            lambda says=says: (
+                [r["data"] for r in gateway.results(task)][-1:] == [{"answer": says}]
+            ),
             says,
         )
     online.push("ok")
