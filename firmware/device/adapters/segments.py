@@ -71,8 +71,9 @@ def find(folder: str, family: str, segments: list, seq: int, singles: dict) -> t
                 while offset < segment[END] and here < segment[NEXT]:
                     head = file.read(HEADER_BYTES)
                     size, count, first = read_head(head, family, here)
-                    if len(head) < HEADER_BYTES or first == segment[NEXT]:
+                    if first == segment[NEXT]:
                         break
+                    # Cut short as well: littlefs has lost an append, and shows what was before it.
                     if not size or first > segment[NEXT]:
                         return max(here, seq), 1, family, segment, offset
                     if first >= seq and first not in singles:
