@@ -89,6 +89,15 @@ class Terminal(Behind):
     def reads(self, text: str) -> bool:
         return any(text in line for line in self.look())
 
+    def is_on_duty(self) -> bool:
+        """Return what the screen says of it, which just after a start says nothing yet."""
+        until_s = time.monotonic() + ONLINE_WAIT_S
+        while not (self.reads("ON DUTY") or self.reads("off duty")):
+            if time.monotonic() > until_s:
+                sys.exit(f"{self.device} says nothing of duty in {ONLINE_WAIT_S:.0f} s")
+            time.sleep(LOOK_S)
+        return self.reads("ON DUTY")
+
 
 class SecondGateway:
     """Publishes what a gateway would, again and in any order."""
@@ -178,7 +187,7 @@ class Round:
             # A text of its own: by it the account knows how often this one was shown.
             body = {"text": f"{terminal.device}, number {terminal.given}"}
         elif kind == "duty":
-            body = {"on": not terminal.reads("ON DUTY")}
+            body = {"on": not terminal.is_on_duty()}
         elif kind == "ring":
             body = {"for_s": 1}
         elif kind == "read_log":
@@ -233,7 +242,7 @@ def order(terminal: Terminal, share: int, servers: Servers, second: SecondGatewa
 def rest(terminal: Terminal, servers: Servers) -> list[str]:
     """End the duty, wait until all is stored; return what breaks the promise."""
     where = (servers, terminal.board, terminal.device, None)
-    if terminal.reads("ON DUTY"):
+    if terminal.is_on_duty():
         terminal.push("duty")
     if not account.wait_until_at_rest(*where, wait_s=20):
         terminal.line.hang_up()
