@@ -17,7 +17,7 @@ from hil_tests.rig_file import BoardSpec, Rig
 from hil_tests.runner import Play
 from hil_tests.scenario_file import DEVICE_KINDS, Scenario
 from hil_tests.servers import Servers
-from hil_tests.small_chip import BUSY_FREE_BYTES_MIN, small_chip
+from hil_tests.small_chip import FREE_BYTES_MIN, small_chip
 from hil_tests.virtual_board import VirtualBoard
 from provisioning.fleet import VirtualFleet
 
@@ -136,7 +136,7 @@ class OpenRig:
         board: Board
         if spec.backend == "virtual":
             board = VirtualBoard(name, spec.kind, self.servers, self._fleet(spec.heap))
-            board.heap_free_min = BUSY_FREE_BYTES_MIN if spec.heap == "chip" else None
+            board.heap_free_min = FREE_BYTES_MIN if spec.heap == "chip" else None
         else:
             board = self._open_bench().open(spec)
         self._boards.append(board)

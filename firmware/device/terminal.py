@@ -442,14 +442,14 @@ class Terminal:
         while True:
             frame = await self._board.neighbours.receive()
             if station.relayed or station.link.up.is_set():
-                from device.services.relay import take
+                self._take_relayed(frame)
 
-                take(station, frame)
-                forget(
-                    "device.services.relay",
-                    "device.adapters.relay_seal",
-                    "wire_protocol.relay",
-                )
+    # Not in the task: its frame would keep what it has loaded while it waits for the next one.
+    def _take_relayed(self, frame: bytes) -> None:
+        from device.services.relay import take
+
+        take(self.station, frame)
+        forget("device.services.relay", "device.adapters.relay_seal", "wire_protocol.relay")
 
     async def _listen(self, beat) -> None:
         while True:

@@ -147,6 +147,25 @@ def test_the_same_token_again_repeats_the_packet_instead_of_doubling_it(run_link
     assert first.packet_id == second.packet_id
 
 
+def test_what_waits_for_puback_is_bounded_and_leaves_a_place_for_an_sos(run_link, fake):
+    fake.manners.acknowledge = False
+    link = run_link(fake.port, faster=1)
+    link.wait(is_up, "the link")
+    taken = 0
+    while taken < 100:
+        link.tell(do="publish", kind="event", text="report", qos=1, token=["event", taken + 1])
+        if not link.wait(lambda said: "taken" in said, "its answer")["taken"]:
+            break
+        fake.wait(PUBLISH)
+        taken += 1
+    assert taken == 4
+    link.tell(do="publish", kind="event", text="sos", qos=1, token=["event", 9], sos=True)
+    assert link.wait(lambda said: "taken" in said, "its answer")["taken"]
+    assert fake.wait(PUBLISH).body.endswith(b"sos")
+    link.tell(do="publish", kind="event", text="sos", qos=1, token=["event", 10], sos=True)
+    assert not link.wait(lambda said: "taken" in said, "its answer")["taken"]
+
+
 def test_it_pings_every_15_s_while_urgent_and_goes_down_without_an_answer(run_link, fake):
     link = run_link(fake.port)
     link.wait(is_up, "the link")

@@ -21,7 +21,8 @@ REPEATS_MAX = 3  # Unanswered repetitions of one PUBLISH before the connection c
 RETURN_S = 35  # As wire_protocol.configure has it.
 OPEN_MS = 45_000  # Network (20 s), name, TCP, TLS on a slow chip, CONNACK, SUBACK: all together.
 OUTBOX_MAX = 4  # Posted and not yet written; short, so that an SOS overtakes all but these.
-FLYING_MAX = 8  # QoS 1 messages without their PUBACK.
+# QoS 1 messages without their PUBACK, each up to 450 bytes of heap; the last place is an SOS's.
+FLYING_MAX = 5
 
 # A failed certificate check is a ValueError on MicroPython.
 _EXPECTED = (OSError, ValueError, DeviceError, asyncio.TimeoutError)
@@ -71,7 +72,7 @@ class Link:
         """To be called about once a second: time has passed."""
         self._posted.set()
 
-    def publish(self, kind: str, payload: bytes, qos: int, token=None) -> bool:
+    def publish(self, kind: str, payload: bytes, qos: int, token=None, is_sos=False) -> bool:
         """Post one message; `state` is retained, nothing else is.
 
         Args:
@@ -81,6 +82,7 @@ class Link:
             token: Names a QoS 1 message to `on_puback`. The same token again while it is in the
                 air repeats the packet with DUP, and it outlives the connection; without a token
                 the message ends with the connection.
+            is_sos: It may take the last place in the air.
 
         Returns:
             False when there is no connection or no room; `on_up` or `on_room` tell when there is.
@@ -93,7 +95,7 @@ class Link:
                 if token is not None and self._flying[packet_id][0] == token:
                     self._repeat(packet_id)
                     return True
-            if len(self._flying) >= FLYING_MAX:
+            if len(self._flying) >= FLYING_MAX - (not is_sos):
                 return False
             packet_id = self._next_id()
         topic = self._prefix + "/up/" + kind
@@ -170,6 +172,8 @@ class Link:
             will = self._owner.will(self.connection)
             await open_wire(self._wire, self._board, KEEPALIVE_S, will, self._next_id())
         finally:
+            # asyncio may hold this long after its end, and it what it has named.
+            del open_wire
             forget("device.adapters.mqtt_open")
         self._ping_ms = None
         for packet_id in self._flying:

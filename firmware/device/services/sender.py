@@ -115,7 +115,7 @@ class Sender:
         seq, count, message = found
         qos = 1 if lane in "sex" else 0
         token = (stream, self._logbook.journal.epoch, seq)
-        if not self._link.publish(stream, message, qos, token):
+        if not self._link.publish(stream, message, qos, token, lane == "s"):
             return False
         if entry is None:
             entry = [seq, 0, 0]

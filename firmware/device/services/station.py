@@ -183,16 +183,20 @@ class Station:
                 self.kind.on_expired(command)
             self.kind.on_tick()
             if self.trial or self.reset_ms is not None:
-                from device.services.changes import watch_over
-
-                watch_over(self)
-                forget("device.services.changes")
+                self._watch_over()
             self.link.poke()
             self.sender.poke()
             if self.link.up.is_set():
                 self.logbook.name_lost()
                 self._tell_state(ticks % LOOK_TICKS == 0)
             await asyncio.sleep_ms(TICK_MS)
+
+    # Not in the task: its frame would keep what it has loaded.
+    def _watch_over(self) -> None:
+        from device.services.changes import watch_over
+
+        watch_over(self)
+        forget("device.services.changes")
 
     def _tell_state(self, look: bool) -> None:
         """Publish the state if it is due, or if it changed and the last one was not just now."""

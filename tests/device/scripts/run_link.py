@@ -1,6 +1,7 @@
 """Runs a link alone: `run_link.py BOARD.json FASTER`; its clock runs FASTER times as fast.
 
-Orders: {"do": "publish", "kind", "text", "qos", "token"}, {"do": "urgent", "on"}, {"do": "ask"}.
+Orders: {"do": "publish", "kind", "text", "qos", "token", "sos"}, {"do": "urgent", "on"},
+{"do": "ask"}.
 """
 
 import asyncio
@@ -41,8 +42,9 @@ async def obey(link):
     while True:
         order = json.loads(await lines.readline())
         if order["do"] == "publish":
+            text, qos = order["text"].encode(), order.get("qos", 0)
             taken = link.publish(
-                order["kind"], order["text"].encode(), order.get("qos", 0), order.get("token")
+                order["kind"], text, qos, order.get("token"), order.get("sos", False)
             )
             say(taken=taken)
         elif order["do"] == "urgent":

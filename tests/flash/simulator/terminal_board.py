@@ -7,6 +7,7 @@ from device.domain import indications
 
 LATENCY_MS = 250
 SOS_HOLD_MS = 900
+FLYING_MAX = 5  # As in device.adapters.mqtt_link.
 
 
 class Reset(BaseException):
@@ -150,8 +151,8 @@ class Link:
     def poke(self):
         pass
 
-    def publish(self, kind, payload, qos, token=None):
-        if not self.up.is_set() or len(self._pubacks) >= 8:
+    def publish(self, kind, payload, qos, token=None, is_sos=False):
+        if not self.up.is_set() or len(self._pubacks) >= FLYING_MAX - (not is_sos):
             return False
         self._gateway.take(kind, payload)
         if qos:
