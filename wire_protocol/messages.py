@@ -87,6 +87,8 @@ STATE_ONLINE = (
             (
                 "object",
                 {
+                    # Where it was opened, once the device counts in another.
+                    "epoch": ("optional", shape.U32),
                     "incident": shape.SEQ,
                     "shown": ("one", ("open", "sent", "stored", "taken", "help")),
                 },

@@ -2,8 +2,8 @@
 
 A shape is a tuple: `("int", low, high)`, `("text", bytes)`, `("bool",)`, `("one", names)`,
 `("hex", digits)`, `("null", shape)` for the shape or null, `("list", shape, least, most)`,
-`("map", names or None, shape, most)`, `("object", {name: shape})` and `("data", depth)` for
-anything small. Names that an object's table does not list are left out: a newer peer may say more.
+`("map", names or None, shape, most)`, `("object", {name: shape})`, where `("optional", shape)` may
+be missing, and `("data", depth)` for anything small. Names that an object's table does not list are left out: a newer peer may say more.
 """
 
 import json
@@ -100,10 +100,15 @@ def _object(value: Value, shape: Shape, what: str) -> Value:
         raise _wrong(value, "a JSON object", what)
     found = {}
     for name, inner in shape[1].items():
-        if name not in value:
+        if name in value:
+            found[name] = check(value[name], inner, name)
+        elif inner[0] != "optional":
             raise WireError(f"{what} has no {name}")
-        found[name] = check(value[name], inner, name)
     return found
+
+
+def _optional(value: Value, shape: Shape, what: str) -> Value:
+    return check(value, shape[1], what)
 
 
 def _list(value: Value, shape: Shape, what: str) -> Value:
@@ -145,6 +150,7 @@ _CHECKS = {
     "text": _text,
     "hex": _hex,
     "object": _object,
+    "optional": _optional,
     "list": _list,
     "map": _map,
     "data": _data,

@@ -82,7 +82,8 @@ class Terminal:
         """Return this kind's fields of the state."""
         sos = None
         if self._sos.is_open:
-            sos = {"incident": self._sos.incident, "shown": self._sos.state}
+            sos = self._sos
+            sos = {"epoch": sos.epoch, "incident": sos.incident, "shown": sos.state}
         age_s = None
         if self.fix_ms is not None:
             age_s = (self.station.clock.uptime_ms() - self.fix_ms) // 1000

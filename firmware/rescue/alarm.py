@@ -43,7 +43,10 @@ class Alarm:
 
     def state(self) -> dict | None:
         """Return what the device's state says of it."""
-        return {"incident": self._first, "shown": self._state} if self._state else None
+        if not self._state:
+            return None
+        # Of another epoch than the state's where the application has opened it.
+        return {"epoch": self._epoch, "incident": self._first, "shown": self._state}
 
     def restore(self) -> None:
         """Take up what was open before this start."""

@@ -207,17 +207,17 @@ def _status_to_repeat(
     sos = state.get("sos")
     if sos is None:
         return None
+    place = epoch, incident = outbound.opened(state, sos)
     # The case is found by the event of the first press of what the device shows.
     case = session.scalars(
         select(Case)
         .join(Event, Event.case_id == Case.id)
         .where(
             Event.device == device,
-            Event.epoch == state["epoch"],
-            Event.seq == sos["incident"],
+            Event.epoch == epoch,
+            Event.seq == incident,
         )
     ).first()
-    place = (state["epoch"], sos["incident"])
     bodies = [
         row.body for row in said if (row.body["epoch"], row.body["incident"]) == place
         and row.status not in ("superseded", "expired")

@@ -68,7 +68,7 @@ def status_to_repeat(state: Json, case: Json | None, said: Iterable[Json]) -> Js
     furthest = max(said, key=lambda body: (_SAID[body["status"]], body["at"]), default=None)
     if furthest is None or _SAID[furthest["status"]] < _SAID.get(case["status"], 0):
         # A further press in a case that was taken before: the wearer must learn of it.
-        furthest = _of_case(state["epoch"], sos["incident"], case)
+        furthest = _of_case(*opened(state, sos), case)
     if furthest is None or _SAID[furthest["status"]] <= _SHOWN[sos["shown"]]:
         return None
     return furthest
@@ -77,9 +77,14 @@ def status_to_repeat(state: Json, case: Json | None, said: Iterable[Json]) -> Js
 def shows(state: Json, body: Json) -> bool:
     """Tell whether a device that sent this state has taken in an sos_status."""
     sos = state.get("sos")
-    if state["epoch"] != body["epoch"] or sos is None or sos["incident"] != body["incident"]:
+    if sos is None or opened(state, sos) != (body["epoch"], body["incident"]):
         return bool(body["status"] == "closed")
     return _SHOWN[sos["shown"]] >= _SAID[body["status"]]
+
+
+def opened(state: Json, sos: Json) -> tuple[int, int]:
+    """Return (epoch, incident) of the `sos` in a state."""
+    return sos.get("epoch", state["epoch"]), sos["incident"]
 
 
 def _of_case(epoch: int, incident: int, case: Json) -> Json | None:

@@ -432,6 +432,20 @@ def test_an_sos_goes_out_though_the_flash_fails_while_it_works(terminal, gateway
     gateway.wait_state(lambda s: "journal" in s.get("faults", ()), "the fault")
 
 
+def test_an_open_sos_is_told_with_its_own_epoch_when_the_flash_has_failed(terminal, gateway):
+    epoch = terminal.on()["epoch"]
+    gateway.wait_state(lambda state: state["online"], "online")
+    terminal.hold()
+    incident = gateway.wait_event("sos")["incident"]
+    terminal.shows("SOS STORED")
+    said = {"incident": incident, "shown": "stored"}
+    gateway.wait_state(lambda state: state["sos"] == said, "the SOS")
+    terminal.journal.rename(terminal.folder / "gone")
+    terminal.push("duty")
+    gateway.wait_state(lambda state: state["epoch"] != epoch, "the journal in memory")
+    gateway.wait_state(lambda state: state["sos"] == {"epoch": epoch, **said}, "its epoch")
+
+
 def break_the_flash(terminal) -> None:
     """From now on it takes nothing, and can be read."""
     for family in "tresx":

@@ -26,6 +26,8 @@ def compose(station, heap_free: int) -> bytes:
     state["faults"] = station.faults()
     state.update(station.kind.state())
     sos = state["sos"]
+    if sos and sos["epoch"] == journal.epoch:
+        del sos["epoch"]
     if sos and sos["shown"] == "not stored":
         sos["shown"] = "sent"  # The farthest that it came; that it was refused is a fault.
         state["faults"] = state["faults"][:15] + ["sos_refused"]

@@ -139,6 +139,13 @@ def test_a_press_that_nobody_acknowledged_is_not_told_taken(bodies):
     assert outbound.status_to_repeat(state, acknowledged, bodies) is not None
 
 
+def test_sos_of_a_flash_that_failed_is_known_by_the_epoch_in_which_it_was_opened():
+    state = {"epoch": 9, "sos": {"epoch": 1, "incident": 4, "shown": "stored"}}
+    assert outbound.shows(state | {"sos": {**state["sos"], "shown": "taken"}}, said("taken"))
+    assert not outbound.shows(state, said("taken"))
+    assert outbound.status_to_repeat(state, case("taken"), [said("taken")]) == said("taken")
+
+
 def test_sos_without_a_case_is_not_spoken_of():
     state = {"epoch": 1, "sos": {"incident": 4, "shown": "sent"}}
     assert outbound.status_to_repeat(state, None, [said("taken")]) is None
@@ -154,6 +161,8 @@ def test_sos_without_a_case_is_not_spoken_of():
         ({"incident": 4, "shown": "taken"}, "taken", True),
         ({"incident": 4, "shown": "help"}, "taken", True),
         ({"incident": 4, "shown": "help"}, "closed", False),
+        ({"incident": 4, "shown": "help", "epoch": 9}, "taken", False),
+        ({"incident": 4, "shown": "help", "epoch": 9}, "closed", True),
     ],
 )
 def test_what_a_state_shows(sos_shown, status, expected):
