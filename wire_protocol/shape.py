@@ -2,8 +2,9 @@
 
 A shape is a tuple: `("int", low, high)`, `("text", bytes)`, `("bool",)`, `("one", names)`,
 `("hex", digits)`, `("null", shape)` for the shape or null, `("list", shape, least, most)`,
-`("map", names or None, shape, most)`, `("object", {name: shape})`, where `("optional", shape)` may
-be missing, and `("data", depth)` for anything small. Names that an object's table does not list are left out: a newer peer may say more.
+`("map", names or None, shape, most)`, `("object", {name: shape})`, in which an
+`("optional", shape)` may be missing, and `("data", depth)` for anything small. Names that an
+object's table does not list are left out: a newer peer may say more.
 """
 
 import json
