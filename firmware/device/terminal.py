@@ -205,7 +205,8 @@ class Terminal:
         """Without a link: ask whoever is near to carry what of an SOS, or its end, waits."""
         if self._board.neighbours is None:
             return
-        if not self._sos.is_open and self.station.logbook.journal.entry("s", 1) is None:
+        books = self.station.logbook, self.station.logbook.old
+        if not self._sos.is_open and not any(b and b.journal.entry("s", 1) for b in books):
             return
         from device.services.relay import call
 

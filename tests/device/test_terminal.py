@@ -348,6 +348,27 @@ def test_a_cancel_is_handed_to_neighbours_until_its_receipt(terminal, gateway):
     assert not [line for line in terminal.micropython.lines[seen:] if '"radio"' in line]
 
 
+def test_a_cancel_is_handed_to_neighbours_though_the_flash_has_failed_since(terminal):
+    terminal.on(network=False, neighbours=True)
+    terminal.hold()
+    terminal.shown("radio")
+    terminal.push("sos")
+    terminal.push("ok")
+    wait_for(lambda: terminal.ask("station.kind.state()['sos']") is None, "the cancel")
+    break_the_flash(terminal)
+    terminal.push("duty")
+    wait_for(lambda: terminal.ask("bool(station.logbook.old)"), "the journal in memory")
+    seen = len(terminal.micropython.lines)
+
+    def called() -> set[int]:
+        terminal.ask("0")
+        said = [json.loads(line) for line in terminal.micropython.lines[seen:] if line[:1] == "{"]
+        frames = [bytes.fromhex(row["value"]) for row in said if row.get("shown") == "radio"]
+        return {relay.parse_header(frame)[0] for frame in frames}
+
+    wait_for(lambda: called() == {relay.SOS, relay.SOS_CANCEL}, "both")
+
+
 def test_a_silent_sos_only_vibrates(terminal, gateway):
     terminal.on(config={"silent": True})
     gateway.wait_state(lambda state: state["online"], "online")
