@@ -70,9 +70,7 @@ class Terminal:
         self.micropython.kill()
 
     def hold(self, name="sos", seconds=0.3) -> None:
-        self.push(name)
-        time.sleep(seconds)
-        self.push(name, "release")
+        self.micropython.tell(do="hold", name=name, ms=round(seconds * 1000))
 
     def push(self, name, action="press") -> None:
         self.micropython.tell(do="input", name=name, action=action)
@@ -92,6 +90,15 @@ class Terminal:
         return self.micropython.wait(lambda said: "answer" in said, f"the answer to {code}")[
             "answer"
         ]
+
+    def wait_since_fix(self, at_s: int, ms: int) -> None:
+        """Wait until the fix of `at_s` came so long ago, by the terminal's own clock."""
+        kind = "station.kind"
+        code = (
+            f"{kind}.fix and {kind}.fix.at_ms == {at_s * 1000} "
+            f"and station.clock.uptime_ms() - {kind}.fix_ms >= {ms}"
+        )
+        wait_for(lambda: self.ask(code), f"{ms} ms after the fix of {at_s}")
 
     def wait_delivered(self) -> None:
         """Wait until everything is receipted."""
@@ -602,7 +609,7 @@ def test_on_duty_walking_fills_batches_of_12(terminal, gateway):
     gateway.wait_state(lambda state: state["online"], "online")
     for second in range(0, 130, 5):
         terminal.stand(NOW_S + second, LAT + second * 11)
-        time.sleep(0.27)  # 5.4 s of its clock
+        terminal.wait_since_fix(NOW_S + second, 5_000)
     gateway.wait(lambda: len(gateway.batches()) >= 2, "two batches")
     first, second = gateway.batches()[:2]
     assert (len(first.fixes), second.seq) == (12, first.seq + 12)

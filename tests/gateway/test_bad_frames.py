@@ -262,6 +262,10 @@ def test_gap_that_the_device_no_longer_holds_is_closed_by_low(installation, devi
 
 
 def test_receipts_wait_for_four_batches_and_not_for_an_sos(gateway, device):
+    device.resend_s = 600.0
+    # The gateway knows of its connection, however busy it is.
+    states = 'xunhu_gateway_messages_total{outcome="stored",stream="st'
+    wait_for(lambda: gateway.metric(states) == 1, 10, "its state is stored")
     device.fixes()
     device.wait_until_empty()  # The first of a connection is receipted at once.
     before = device.receipts
@@ -275,7 +279,6 @@ def test_receipts_wait_for_four_batches_and_not_for_an_sos(gateway, device):
     device.tick()
     wait_for(device.is_empty, 10, "one receipt for all four")
     assert device.receipts == before + 1
-    device.resend_s = 600.0
     device.fixes()
     device.tick()
     device.press_sos()

@@ -110,6 +110,10 @@ class Board:
     def rssi_dbm(self):
         return -60
 
+    def _input(self, name, action):
+        self._inputs.append((name, action))
+        self._came.set()
+
     async def next_input(self):
         if not self._inputs:
             self._came.clear()
@@ -175,8 +179,12 @@ class Board:
                 return
             order = json.loads(line)
             if order["do"] == "input":
-                self._inputs.append((order["name"], order["action"]))
-                self._came.set()
+                self._input(order["name"], order["action"])
+            elif order["do"] == "hold":
+                # Timed here: on a busy machine press and release may arrive together.
+                self._input(order["name"], "press")
+                await asyncio.sleep_ms(order["ms"])
+                self._input(order["name"], "release")
             elif order["do"] == "feed":
                 self.receiver.feed(order["nmea"].encode())
             elif order["do"] == "frame":
