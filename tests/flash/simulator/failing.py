@@ -91,7 +91,11 @@ class Session(RescuedSession):
         """Hold what came, presses before this one among it, against what was seen from outside."""
         device, gateway = self.device, self.gateway
         presses = gateway.incidents
-        assert len(set(presses)) == len(presses), ("the same press twice", presses)
+        # What a press is the how manyth of is latched beside its record. A flash that refuses the
+        # latch and keeps the record makes the next power cycle count on from the press before, so
+        # two presses have one number. They are two records all the same, and a case counts those.
+        told = set(zip(presses, gateway.sealed_in))  # noqa: B905 - MicroPython
+        assert len(told) == len(presses), ("the same press twice", presses)
         low, high = device.presses - self.taken, device.presses + device.maybes
         if self.struck.unread:
             # A press before this one may lie where nobody can read it.
@@ -149,6 +153,7 @@ class Session(RescuedSession):
         self.taken = max(0, device.presses - len(gateway.incidents))
         device.off()
         self.again += 1
+        gateway.cycle += 1
         for key in gateway.missing():
             del gateway.sealed[key]
         self._refused = self.struck.refused

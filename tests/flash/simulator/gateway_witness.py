@@ -24,6 +24,8 @@ class Gateway:
         again: Messages with a record that was stored already.
         down: [(topic, payload)], not yet delivered.
         incidents: (epoch, incident, press) of each SOS record, in the order in which they came.
+        sealed_in: In which power cycle each of them was sealed; None: by a rescue agent.
+        cycle: The power cycle, counted by whom it matters to.
         commands: id -> {"message", "statuses": [(seq, status)], "done"}.
     """
 
@@ -39,6 +41,9 @@ class Gateway:
         self.down = []
         self.commands = {}
         self.incidents = []
+        self.sealed_in = []
+        self.cycle = 0
+        self._cycles = {}
         self._uptos = {}  # (epoch, stream) -> [upto, {seq: count} above it]
 
     def copy(self):
@@ -46,6 +51,7 @@ class Gateway:
         other = Gateway()
         other.stored, other.sealed = dict(self.stored), dict(self.sealed)
         other.named, other.incidents = list(self.named), list(self.incidents)
+        other.sealed_in = list(self.sealed_in)
         for name, row in self.commands.items():
             other.commands[name] = dict(row, statuses=list(row["statuses"]))
         for key, (upto, singles) in self._uptos.items():
@@ -57,6 +63,7 @@ class Gateway:
         key = epoch, stream, seq
         assert key not in self.sealed, (key, "was sealed twice")
         self.sealed[key] = count
+        self._cycles[key] = self.cycle
 
     def take(self, kind, payload):
         """A message came."""
@@ -142,6 +149,7 @@ class Gateway:
             self.named.append((key[0], record["stream"], record["first"], record["count"]))
         elif kind == "sos":
             self.incidents.append((key[0], record["incident"], record["press"]))
+            self.sealed_in.append(self._cycles.get(key))
         elif kind == "result":
             row = self.commands.get(record["command"])
             if row:
