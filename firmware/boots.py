@@ -3,9 +3,9 @@
 Kept as numbers in NVS, which survives everything but a cable and writes safely: `boots` is -1
 after a start that went well, else how many failed in a row. A start that went well and ends with
 the power costs two entries of 32 bytes, a page of NVS in 63 starts. `trial` asks for the
-application once, whatever was wrong; `lost` says that the rescue agent had to make the journal
-anew. The agent keeps its own here: `release`, the newest that was installed, and `sos`,
-`sos_epoch`, `sos_first`.
+application once, whatever was wrong; `lost` says that the rescue agent has begun to send what lies
+in a journal that must not be gone on with, or had to make it anew. The agent keeps its own here:
+`release`, the newest that was installed, and `sos`, `sos_epoch`, `sos_first`.
 
 A device whose NVS cannot be written boots all the same. If the rescue agent fails itself, the
 application gets a trial, so that a device which has either of them never only starts again and
@@ -18,6 +18,7 @@ import machine
 from esp32 import NVS
 
 FAILED_MAX = 3
+ANEW, SENT = 1, 2  # `lost`: made anew; what lies there was sent, and it is not made anew yet.
 _FLASH_BLOCK_BYTES = 4096
 _FORMAT_BLOCKS, _FORMAT_BYTES = 2, 256
 _BLOCK_COUNT = 4  # Request of MicroPython's block device protocol.
@@ -31,7 +32,13 @@ def begin(flash) -> str:
     failed = max(before, 0) if machine.reset_cause() in _NO_FAULT else before + 1
     if failed != before:
         keep(("boots", failed))
-    if number("lost") and flash.journal != "failed":
+    lost = number("lost")
+    if lost == SENT:
+        # It can be mounted today, and must not be gone on with: a record that lies in the flash
+        # need not be one for littlefs, which a power cut or a fault kept from being sealed. Its
+        # number would be given again, and nobody would store the record that has it then.
+        flash.journal = "failed"
+    elif lost and flash.journal != "failed":
         flash.journal, flash.journal_lost = "formatted", True
         _forget_epoch()
         keep(("lost", None))

@@ -9,7 +9,7 @@ import asyncio
 import gc
 import json
 
-from boots import keep
+from boots import ANEW, SENT, keep
 from device.adapters.clock import Clock
 from device.adapters.kept import Kept
 from device.adapters.mqtt_link import Link
@@ -181,15 +181,25 @@ class Agent:
         self.alarm.on_saved(self._salvage.saw)
 
     def _read_found(self, place: tuple) -> bytes:
-        return self._salvage.read(place)
+        from rescue.salvage import is_given
+
+        record = self._salvage.read(place)
+        # Before it is sent: that journal may not give its number to another record.
+        if self.reason == "journal" or not is_given(record, JOURNAL, self.kept):
+            keep(("lost", SENT))
+        return record
 
     def _make_journal(self) -> None:
-        from vfs import VfsLfs2
+        from packed import NoJournal
+        from vfs import VfsLfs2, mount, umount
 
         self.busy = True
         # Said first: a format that is cut short leaves a journal that cannot be mounted.
-        keep(("lost", 1))
+        keep(("lost", ANEW))
         try:
+            # The old one may be mounted after all; nothing may write into the new one through it.
+            umount(JOURNAL)
+            mount(NoJournal(), JOURNAL)  # pyright: ignore[reportArgumentType]
             VfsLfs2.mkfs(_partition("journal"))
         except OSError as error:
             # The application works without one, and says so.

@@ -7,9 +7,10 @@ sending again is always safe.
 """
 
 import json
+import os
 import struct
 
-from device.adapters.segments import HEADER_BYTES, pack_entry
+from device.adapters.segments import FAMILIES, HEADER_BYTES, pack_entry, read_entry
 
 from wire_protocol import frames
 from wire_protocol.lean import RECORD_BYTES_MAX
@@ -20,10 +21,16 @@ SEEN_MAX = 256  # Stale copies of a record lie about; one that is forgotten here
 _EIO = 5
 _JSON_MARK = b'"epoch":'
 _SOS_MARK = b'"kind":"sos'  # sos and sos_cancel
+_BATCHES = 2  # The look for them, counted from 0.
+_NAME_CHARS = 9  # Of a segment.
 
 
 class Salvage:
-    """One look through the partition; first for events and results, then for batches."""
+    """Three looks through the partition: for an SOS, for events and results, for batches.
+
+    In that order, since a record that was never sealed may lie there with the number of one that
+    was: a number is sent once, and an SOS must not be what is left out.
+    """
 
     def __init__(self, partition, buffer: bytearray, outbox, sos_only: bool) -> None:
         """Begin at the first block.
@@ -38,7 +45,7 @@ class Salvage:
         self._blocks = partition.ioctl(4, 0)
         self._sos_only = sos_only
         self._epochs = []
-        self._marks = [_SOS_MARK if sos_only else _JSON_MARK]
+        self._look, self._marks = 0, [_SOS_MARK]
         self._block = self._at = 0
         self._seen = set()
         self.found = 0
@@ -46,10 +53,12 @@ class Salvage:
     def step(self) -> bool:
         """Look at one block, as far as the outbox has room; False when there is no more."""
         if self._block >= self._blocks:
-            if self._sos_only or self._marks[0] != _JSON_MARK or not self._epochs:
+            self._look, self._block = self._look + 1, 0
+            self._marks = [_JSON_MARK]
+            if self._look == _BATCHES:
+                self._marks = [struct.pack("<I", epoch) for epoch in self._epochs]
+            if self._sos_only or self._look > _BATCHES or not self._marks:
                 return False
-            self._marks = [struct.pack("<I", epoch) for epoch in self._epochs]
-            self._block = 0
         try:
             self._partition.readblocks(self._block, self._buffer)
         except OSError:
@@ -85,7 +94,7 @@ class Salvage:
 
     def _entry_around(self, at: int) -> tuple | None:
         """Return (start, bytes, seq) of the sealed record that has a mark at a place."""
-        if self._marks[0][:1] != b'"':
+        if self._look == _BATCHES:
             # A batch: version and kind stand in front of its epoch.
             return self._entry(at - 2)
         begin = at
@@ -134,3 +143,28 @@ class Salvage:
         if epoch not in self._epochs and len(self._epochs) < EPOCHS_MAX:
             self._epochs.append(epoch)
         return True
+
+
+def is_given(record: bytes, folder: str, kept) -> bool:
+    """Say whether a journal that is mounted will not give an event's number again.
+
+    It has given it, or has another epoch. One that cannot be read may give it.
+    """
+    event = json.loads(record)
+    try:
+        if kept.read("epoch") != event["epoch"]:
+            return True
+        for row in os.ilistdir(folder):
+            name = row[0]
+            if len(name) == _NAME_CHARS and name[0] in FAMILIES["event"] and "." not in name:
+                if int(name[1:], 16) > event["seq"]:
+                    return True
+                with open(folder + "/" + name, "rb") as file:
+                    entry = read_entry(file)
+                    while entry:
+                        if entry[0] >= event["seq"]:
+                            return True
+                        entry = read_entry(file)
+    except OSError:
+        pass
+    return False

@@ -18,12 +18,17 @@ SCENES = {
     "sos_online": "1", "orders": "1", "cancel": "1", "sos": "1", "duty_and_walk": "1",
     "first_start": "1",
 }  # fmt: skip
-RESCUES = {"no_application": "3", "failed_starts": "3", "spoiled_journal": "1"}
+RESCUES = {
+    "no_application": "3", "failed_starts": "3", "spoiled_journal": "1", "mounts_again": "6",
+    "unsealed": "12",
+}  # fmt: skip
 TEST_LIVES = (("wheel", "usual", "1"), ("1.25", "usual", "501"), ("1.25", "full", "1001"))
 TEST_LIVES_CUTS = "760"
 # A flash that fails (ill_flash.py): three lives in each way, in each of two MicroPythons.
 TEST_FAILING = (("wheel", "1"), ("1.25", "501"))
 TEST_FAILING_LIVES = "36"
+# Lives that the firmware, or what is asked of it, once did not pass.
+FAILED_BEFORE = (("1.25", "140275", "passing_reads"), ("wheel", "120156", "bad_sector"))
 SOAK_FAILING_LIVES = "1200"
 SOAK_LIVES = 11_000  # Cuts of each of four; with the scenes 50,000 and more.
 SOAK_SEED = 100_000  # Not those of `make test`.
@@ -41,6 +46,7 @@ def test_jobs() -> list[Job]:
         jobs.append((name, "each_operation.py", (scene, str(number), step)))
     jobs += [("wheel", "rescues.py", (scene, "1", step)) for scene, step in RESCUES.items()]
     jobs += [(name, "failures.py", (seed, TEST_FAILING_LIVES)) for name, seed in TEST_FAILING]
+    jobs += [(name, "failures.py", (seed, "1", way)) for name, seed, way in FAILED_BEFORE]
     return jobs
 
 

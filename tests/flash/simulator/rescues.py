@@ -75,11 +75,31 @@ def _spoiled_journal(session):
         session.do(word)
     session.device.off()
     first = chip.Partition.rom.place("journal")[0] // SECTOR_BYTES
+    session.superblocks = []
     for number in (first, first + 1):
         # The superblock of littlefs, and no more: 64 bytes of each copy.
         sector = bytearray(session.device.data.sectors[number])
+        session.superblocks.append(bytes(sector))
         sector[:64] = bytes(64)
         session.device.data.put(number, bytes(sector))
+
+
+def _mounts_again(session):
+    """The same; the agent has sent what it found, and the journal can be mounted again."""
+    _spoiled_journal(session)
+    first = chip.Partition.rom.place("journal")[0] // SECTOR_BYTES
+    session.gateway.receipting = False
+    assert session.restart()
+    for word in ("online", "work"):
+        assert session.do(word)
+    session.device.off()
+    session.gateway.receipting = True
+    for number, sector in enumerate(session.superblocks, first):
+        session.device.data.put(number, sector)
+    assert session.restart()
+    # What lies there need not have been sealed: the journal gives no number any more.
+    assert session.device.reason == "journal", session.device.reason
+    session.device.off()
 
 
 def _no_application(session):
@@ -88,6 +108,29 @@ def _no_application(session):
     for word in ("duty", "walk", "sos"):
         session.do(word)
     session.device.off()
+    _lose_application(session)
+
+
+def _unsealed(session):
+    """The same; of the last press all but one operation was done: littlefs has no record of it."""
+    session.restart()
+    for word in ("duty", "sos", "sos"):
+        session.do(word)
+    session.device.off()
+    operations = 1
+    while True:
+        other = session.copy()
+        if other.restart((operations, "before")) and other.do("sos"):
+            break
+        operations += 1
+    other.device.off()
+    del other
+    gc.collect()
+    assert not session.restart((operations - 1, "before")) or not session.do("sos")
+    _lose_application(session)
+
+
+def _lose_application(session):
     first, size = chip.Partition.rom.place("app_a")
     session.device.data.put(first // SECTOR_BYTES, b"\xff" * size)
 
@@ -105,7 +148,9 @@ def _failed_starts(session):
 # Name -> (what was before, what release there is, what is done).
 SCENES = {
     "spoiled_journal": (_spoiled_journal, "same", ("wait", "online", "work", "close", "work")),
+    "mounts_again": (_mounts_again, "same", ("wait", "online", "work", "close", "work")),
     "no_application": (_no_application, "same", ("sos", "online", "work", "close", "work")),
+    "unsealed": (_unsealed, "same", ("online", "work", "close", "work", "sos", "work")),
     "failed_starts": (_failed_starts, "other", ("sos", "wait", "online", "work", "close", "work")),
 }
 
