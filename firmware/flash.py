@@ -23,10 +23,11 @@ _PAGES_MAX = 8  # Measured: 56 reads of flash for a whole start; 171 with 4, 2,2
 # doubles at the cost of the network.
 _COLLECT_BYTES = 4096
 _EIO, _CORRUPT = -5, -84  # Of littlefs.
+_SENT = 2  # As in boots.py.
 _BLOCK_COUNT, _BLOCK_SIZE = 4, 5  # Requests of MicroPython's block device protocol.
 
 _ONCE = (
-    "mount", "Steady", "_chosen", "_mount_slot", "_mount_journal", "_journal_system",
+    "mount", "Steady", "_number", "_mount_slot", "_mount_journal", "_journal_system",
     "_find", "_ONCE",
 )  # fmt: skip
 
@@ -127,7 +128,7 @@ def mount() -> None:
     # The frozen modules first: nothing on a file system stands in for them. Not `/`: every import
     # of a built-in module would be looked for there too.
     sys.path[:] = [".frozen", "/app"]
-    first = _chosen()
+    first = _number("slot") & 1  # 0 on a device that was never updated.
     for label in (SLOTS[first], SLOTS[1 - first]):
         if _mount_slot(label):
             slot = label
@@ -138,10 +139,10 @@ def mount() -> None:
         del globals()[name]
 
 
-def _chosen() -> int:
-    """The slot named by NVS, 0 or 1; 0 on a device that was never updated."""
+def _number(key: str) -> int:
+    """A number kept in NVS, 0 if there is none."""
     try:
-        return NVS("xunhu").get_i32("slot") & 1
+        return NVS("xunhu").get_i32(key)
     except OSError:
         return 0
 
@@ -186,7 +187,10 @@ def _mount_journal() -> None:
     try:
         partition = _find("journal")
         try:
-            vfs.mount(_journal_system(partition), "/journal")
+            # Once the rescue agent has sent from it, it stays as it is until it is made anew: what
+            # was found there must not move.
+            sent = _number("lost") == _SENT
+            vfs.mount(_journal_system(partition), "/journal", readonly=sent)
             journal = "kept"
         except OSError as error:
             if not boots().is_unused(partition):
