@@ -326,6 +326,16 @@ def test_sos_and_ok_together_take_it_back_as_a_record(terminal, gateway):
     assert len(gateway.events("sos")) == 1
 
 
+def raise_and_cancel_among_neighbours(terminal) -> None:
+    """There is no network."""
+    terminal.on(network=False, neighbours=True)
+    terminal.hold()
+    terminal.shown("radio")
+    terminal.push("sos")
+    terminal.push("ok")
+    wait_for(lambda: terminal.ask("station.kind.state()['sos']") is None, "the cancel")
+
+
 def test_a_cancel_is_handed_to_neighbours_until_its_receipt(terminal, gateway):
     def carried() -> list[int]:
         """Return the kinds of the next two frames: of an SOS and what follows it, in one call."""
@@ -333,12 +343,7 @@ def test_a_cancel_is_handed_to_neighbours_until_its_receipt(terminal, gateway):
             relay.parse_header(bytes.fromhex(terminal.shown("radio")))[0] for _ in range(2)
         )
 
-    terminal.on(network=False, neighbours=True)
-    terminal.hold()
-    terminal.shown("radio")
-    terminal.push("sos")
-    terminal.push("ok")
-    wait_for(lambda: terminal.ask("station.kind.state()['sos']") is None, "the cancel")
+    raise_and_cancel_among_neighbours(terminal)
     assert carried() == [relay.SOS, relay.SOS_CANCEL]
     terminal.pull_battery()
     terminal.on()
@@ -356,12 +361,7 @@ def test_a_cancel_is_handed_to_neighbours_until_its_receipt(terminal, gateway):
 
 
 def test_a_cancel_is_handed_to_neighbours_though_the_flash_has_failed_since(terminal):
-    terminal.on(network=False, neighbours=True)
-    terminal.hold()
-    terminal.shown("radio")
-    terminal.push("sos")
-    terminal.push("ok")
-    wait_for(lambda: terminal.ask("station.kind.state()['sos']") is None, "the cancel")
+    raise_and_cancel_among_neighbours(terminal)
     break_the_flash(terminal)
     terminal.push("duty")
     wait_for(lambda: terminal.ask("bool(station.logbook.old)"), "the journal in memory")
