@@ -24,7 +24,7 @@ _PAGES_MAX = 8  # Measured: 56 reads of flash for a whole start; 171 with 4, 2,2
 _COLLECT_BYTES = 4096
 _EIO, _CORRUPT = -5, -84  # Of littlefs.
 _SENT = 2  # As in boots.py.
-_BLOCK_COUNT, _BLOCK_SIZE = 4, 5  # Requests of MicroPython's block device protocol.
+_BLOCK_COUNT, _BLOCK_SIZE, _ERASE = 4, 5, 6  # Requests of MicroPython's block device protocol.
 
 _ONCE = (
     "mount", "Steady", "_number", "_mount_slot", "_mount_journal", "_journal_system",
@@ -91,13 +91,15 @@ class Steady:
 
     On the chip it raises, and an exception that passes through littlefs leaves files open in it
     whose memory is given to others. A block that refuses a write is a bad one: littlefs takes
-    another. One that cannot be read is not: it would take what was there before.
+    another. One that cannot be read is not: it would take what was there before. A `still` one
+    takes nothing: mounted read-only alone, littlefs would write nothing and erase all the same.
     """
 
     # No list of arguments: the collector may close what was left open, and may not allocate.
 
-    def __init__(self, partition) -> None:
+    def __init__(self, partition, still: bool) -> None:
         self._partition = partition
+        self._still = still
 
     def readblocks(self, number: int, buffer: bytearray, offset: int) -> int | None:
         """Fill `buffer`; an error of littlefs if the flash cannot be read."""
@@ -108,6 +110,8 @@ class Steady:
 
     def writeblocks(self, number: int, buffer: bytes, offset: int) -> int | None:
         """Write `buffer`; an error of littlefs if the flash refuses."""
+        if self._still:
+            return _EIO
         try:
             return self._partition.writeblocks(number, buffer, offset)
         except OSError:
@@ -115,6 +119,8 @@ class Steady:
 
     def ioctl(self, request: int, argument: int) -> int | None:
         """Erase, or answer; an error of littlefs if the flash refuses."""
+        if self._still and request == _ERASE:
+            return _EIO
         try:
             return self._partition.ioctl(request, argument)
         except OSError:
@@ -190,15 +196,15 @@ def _mount_journal() -> None:
             # Once the rescue agent has sent from it, it stays as it is until it is made anew: what
             # was found there must not move.
             sent = _number("lost") == _SENT
-            vfs.mount(_journal_system(partition), "/journal", readonly=sent)
+            vfs.mount(_journal_system(partition, sent), "/journal")
             journal = "kept"
         except OSError as error:
             if not boots().is_unused(partition):
                 print("boot: journal cannot be mounted, left as it is:", error)
                 return
             print("boot: journal was blank, formatted")
-            vfs.VfsLfs2.mkfs(Steady(partition))  # pyright: ignore[reportArgumentType]
-            vfs.mount(_journal_system(partition), "/journal")
+            vfs.VfsLfs2.mkfs(Steady(partition, False))  # pyright: ignore[reportArgumentType]
+            vfs.mount(_journal_system(partition, False), "/journal")
             journal = "formatted"
     except OSError as error:
         print("boot: no journal, nothing can be kept:", error)
@@ -212,9 +218,10 @@ def _mount_journal() -> None:
             vfs.mount(packed.NoJournal(), "/journal")  # pyright: ignore[reportArgumentType]
 
 
-def _journal_system(partition) -> vfs.VfsLfs2:
+def _journal_system(partition, still: bool) -> vfs.VfsLfs2:
+    device = Steady(partition, still)
     # Reads of 128 bytes: a start reads the whole journal, and each read stops the other core.
-    return vfs.VfsLfs2(Steady(partition), readsize=128, mtime=False)  # pyright: ignore[reportArgumentType]
+    return vfs.VfsLfs2(device, readsize=128, mtime=False)  # pyright: ignore[reportArgumentType]
 
 
 def _find(label: str) -> Partition:

@@ -20,7 +20,7 @@ SCENES = {
 }  # fmt: skip
 RESCUES = {
     "no_application": "3", "failed_starts": "3", "spoiled_journal": "1", "mounts_again": "6",
-    "unsealed": "12",
+    "unsealed": "7",
 }  # fmt: skip
 TEST_LIVES = (("wheel", "usual", "1"), ("1.25", "usual", "501"), ("1.25", "full", "1001"))
 TEST_LIVES_CUTS = "760"
