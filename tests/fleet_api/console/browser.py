@@ -10,6 +10,8 @@ from tests.fleet_api.server import ApiThread, wait_until
 
 # Software rendering; and every name but our server's address is unknown: the network is cut.
 ARGUMENTS = (
+    # Else a browser in which other tests rang for long lets the same site ring without a gesture.
+    "--disable-features=MediaEngagementBypassAutoplayPolicies",
     "--no-sandbox", "--disable-quic", "--disable-background-networking", "--no-first-run",
     "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
