@@ -84,7 +84,7 @@ def shows(state: Json, body: Json) -> bool:
 
 def opened(state: Json, sos: Json) -> tuple[int, int]:
     """Return (epoch, incident) of the `sos` in a state."""
-    return sos.get("epoch") or state["epoch"], sos["incident"]
+    return (sos if "epoch" in sos else state)["epoch"], sos["incident"]
 
 
 def _of_case(epoch: int, incident: int, case: Json) -> Json | None:

@@ -172,7 +172,7 @@ class Link:
             will = self._owner.will(self.connection)
             await open_wire(self._wire, self._board, KEEPALIVE_S, will, self._next_id())
         finally:
-            # asyncio may hold this long after its end, and it what it has named.
+            # asyncio may hold this frame long after its end, and with it the module.
             del open_wire
             forget("device.adapters.mqtt_open")
         self._ping_ms = None
