@@ -28,6 +28,12 @@ _DISCHARGE_S = 1.0  # Capacitors on a devkit carry it on for half a second.
 _BOOT_WAIT_S = 20.0  # An ESP32 takes 7 s.
 _SILENT_BOOT_S = 8.0  # A sensor node has no screen whose first line tells that it runs.
 _BUILD = "print(open('/app/build.json').read())"
+# What a scenario before this one changed by a command, and kept, is none of this one's.
+_FORGET_CHANGES = (
+    "import os\n"
+    "if 'changes.json' in os.listdir('/journal'):\n"
+    "    os.remove('/journal/changes.json')\n"
+)
 _SET_CLOCK = (
     "import machine, time\n"
     "d = time.gmtime({unix_s} - 946684800)\n"
@@ -91,6 +97,7 @@ class BenchBoard(Board):
             build = json.loads(self._console.ask(_BUILD))
         except ValueError as error:
             raise RigError(f"board {self.name}: build.json cannot be read: {error}") from error
+        self._console.ask(_FORGET_CHANGES)
         self.power(on=False)
         return Firmware(build["version"], build["hash"], build["board"])
 

@@ -132,6 +132,20 @@ def test_the_repl_resets_the_board_and_a_power_cut_its_clock(rig, bench):
         place.strategy.reach("off")
 
 
+def test_what_a_command_changed_for_good_is_not_there_for_the_next_scenario(rig):
+    with rig.place("terminal") as place:
+        place.prepare(scenario("quiet_patrol"), "t-bench-1")
+        place.strategy.reach("booted")
+        kept = '[{"batch_s": 77}, null, null]'
+        place.board._console.ask(f"open('/journal/changes.json', 'w').write('{kept}')")
+        place.strategy.forget()
+        place.prepare(scenario("quiet_patrol"), "t-bench-1")
+        place.strategy.reach("booted")
+        names = place.board._console.ask("import os\nprint(os.listdir('/journal'))")
+        assert "'boot.json'" in names
+        assert "'changes.json'" not in names
+
+
 def _screens(bench):
     return len([row for row in bench.witness() if row[1] == "screen"])
 
