@@ -33,8 +33,10 @@ def come_to_rest(installation: Installation) -> None:
 
 def everybody_is_heard(installation: Installation, but: Collection[str] = ()) -> None:
     """Wait until a further fix of every terminal is shown."""
+    devices = set(installation.terminals()).difference(but)
+    installation.watch(sorted(devices))  # Else fixes come by the dozen.
     since_ms = now_ms()
-    for device in set(installation.terminals()).difference(but):
+    for device in devices:
 
         def heard(device: str = device) -> bool:
             row = installation.call("GET", f"/devices/{device}")["position"]
