@@ -20,9 +20,9 @@ ANSWER_MS = 10_000  # For PINGRESP, and for PUBACK before the first repetition.
 REPEATS_MAX = 3  # Unanswered repetitions of one PUBLISH before the connection counts as dead.
 RETURN_S = 35  # As wire_protocol.configure has it.
 OPEN_MS = 45_000  # Network (20 s), name, TCP, TLS on a slow chip, CONNACK, SUBACK: all together.
-OUTBOX_MAX = 4  # Posted and not yet written; short, so that an SOS overtakes all but these.
+OUTBOX_MAX = 3  # Posted and not yet written; short, so that an SOS overtakes all but these.
 # QoS 1 messages without their PUBACK, each up to 450 bytes of heap; the last place is an SOS's.
-FLYING_MAX = 5
+FLYING_MAX = 4
 
 # A failed certificate check is a ValueError on MicroPython.
 _EXPECTED = (OSError, ValueError, DeviceError, asyncio.TimeoutError)

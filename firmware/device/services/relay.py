@@ -14,7 +14,7 @@ ASK_STORED_MS = 15_000
 FRAMES_MAX = 4  # In one call: the first press, what follows, a cancel.
 CARRY_AGAIN_MS = 2_000  # The same frame within this time was heard twice, not said twice.
 # Whoever is near may say what he likes, as often as he likes; our own SOS must always find room.
-FLYING_MAX = 2  # Of the 4 messages that the link posts and the 5 that it keeps in the air.
+FLYING_MAX = 2  # Of the 3 messages that the link posts and the 4 that it keeps in the air.
 CARRY_EACH_MS = 1_000
 CARRY_BURST = 4
 

@@ -7,7 +7,7 @@ from device.domain import indications
 
 LATENCY_MS = 250
 SOS_HOLD_MS = 900
-FLYING_MAX = 5  # As in device.adapters.mqtt_link.
+FLYING_MAX = 4  # As in device.adapters.mqtt_link.
 
 
 class Reset(BaseException):
