@@ -16,6 +16,7 @@ SECTOR_BYTES = 4096
 # interrupted erase leaves bits that read differently each time, until the sector is erased again.
 CUTS = ("before", "one", "half", "all but one", "scattered", "unsure", "after")
 _BLANK = b"\xff" * SECTOR_BYTES
+_ROOM_SLOTS = 4096
 
 
 class PowerCut(BaseException):
@@ -99,6 +100,8 @@ class NorFlash:
         self.dead = self.buried = False
         self._chance = chance
         self._cut_at, self._how = cut or (0, "")
+        # Between a cut and the burial nothing is collected: there must be room for what that takes.
+        self._room = [None] * _ROOM_SLOTS if cut else []
 
     def read(self, at, buffer):
         """Fill a buffer from within a sector."""
@@ -165,6 +168,7 @@ class NorFlash:
             self.dead = True
             # Until this is buried: what the collector closes would raise in its midst.
             gc.disable()
+            self._room.clear()  # MicroPython gives back at once what a list lets go.
             raise PowerCut
 
     def _torn_program(self, old, new, size):
