@@ -71,7 +71,7 @@ def find(folder: str, family: str, segments: list, seq: int, singles: dict) -> t
                 while offset < segment[END] and here < segment[NEXT]:
                     head = file.read(HEADER_BYTES)
                     size, count, first = read_head(head, family, here)
-                    if first == segment[NEXT]:
+                    if first == segment[NEXT] or (not head and _may_end(family, segment)):
                         break
                     # Cut short as well: littlefs has lost an append, and shows what was before it.
                     if not size or first > segment[NEXT]:
@@ -96,6 +96,15 @@ def read_head(head: bytes, family: str, here: int) -> tuple:
     if not (fits and 0 < size <= RECORD_BYTES_MAX and 0 < count <= COUNT_MAX):
         size = 0
     return size, count, first
+
+
+def _may_end(family: str, segment: list) -> bool:
+    """Say whether seqs of the stream's other family may follow the last entry of a segment.
+
+    Since a start only the newest file's end is known (`journal_open`).
+    """
+    known = segment[SIZE] < SEGMENT_BYTES or segment[END] < SEGMENT_BYTES
+    return not known and len(FAMILIES[STREAM_OF[family]]) > 1
 
 
 def _check_sum(head: bytes, record: bytes) -> int:
