@@ -100,7 +100,7 @@ class NorFlash:
         self.dead = self.buried = False
         self._chance = chance
         self._cut_at, self._how = cut or (0, "")
-        # Between a cut and the burial nothing is collected: there must be room for what that takes.
+        # From a cut to the burial nothing is collected: there must be room for what that takes.
         self._room = [None] * _ROOM_SLOTS if cut else []
 
     def read(self, at, buffer):
