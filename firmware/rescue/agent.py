@@ -48,8 +48,9 @@ class Agent:
         self._boot = boot if isinstance(boot, int) else 0
         self.clock = Clock(board, self.kept, build["built_s"])
         self.link = Link(board, self)
-        self.outbox = Outbox(self.link, self.clock, self._boot, self._read_found)
         self.alarm = Alarm(self)
+        read, on_bad = self._read_found, self.alarm.on_bad
+        self.outbox = Outbox(self.link, self.clock, self._boot, read, on_bad)
         self.supervisor = Supervisor(board, self.kept, self._boot)
         self.supervisor.on_crash = self.report
         self.supervisor.is_needed = self.alarm.state
@@ -173,19 +174,25 @@ class Agent:
         from rescue.salvage import Salvage
 
         partition = _partition("journal")
-        self._salvage = Salvage(partition, self.buffer, self.outbox, self.reason != "journal")
+        others = None if self.reason == "journal" else self._is_others
+        found = self.alarm.on_saved
+        self._salvage = Salvage(partition, self.buffer, self.outbox, others, found)
         while self._salvage.step():
             await asyncio.sleep_ms(0 if self.outbox.found_wait() == 0 else TICK_MS)
         if self._salvage.found:
             self.report("{} records found in the journal, sent".format(self._salvage.found))
-        self.alarm.on_saved(self._salvage.saw)
+
+    def _is_others(self, record: bytes) -> bool:
+        from rescue.salvage import OTHER, holder
+
+        return holder(record, JOURNAL, self.kept) == OTHER
 
     def _read_found(self, place: tuple) -> bytes:
-        from rescue.salvage import is_given
+        from rescue.salvage import FREE, holder
 
         record = self._salvage.read(place)
-        # Before it is sent: that journal may not give its number to another record.
-        if self.reason == "journal" or not is_given(record, JOURNAL, self.kept):
+        if self.reason == "journal" or holder(record, JOURNAL, self.kept) == FREE:
+            # Before it is sent: that journal may not give its number to another record.
             keep(("lost", SENT))
         return record
 
@@ -195,7 +202,10 @@ class Agent:
 
         self.busy = True
         # Said first: a format that is cut short leaves a journal that cannot be mounted.
-        keep(("lost", ANEW))
+        if not keep(("lost", ANEW)):
+            # SENT as it would stay, the next start would make it anew again, and so on for ever.
+            self.leave("an NVS that refuses", ("trial", 1))
+            return
         try:
             # The old one may be mounted after all; nothing may write into the new one through it.
             umount(JOURNAL)

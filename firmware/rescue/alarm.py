@@ -26,6 +26,7 @@ class Alarm:
         self._state = ""  # One of _STATES; empty: there is no SOS.
         self._epoch = self._first = self._last = self._presses = 0
         self._theirs = None  # What the application kept about an SOS of its own.
+        self._saved = False  # Whether the SOS records of the journal have been looked for.
         self._silent = self._always_silent = agent.board.config.get("silent") is True
         self._hold = None
         self._clicks = []  # Uptimes of short presses.
@@ -45,8 +46,10 @@ class Alarm:
         """Return what the device's state says of it."""
         if not self._state:
             return None
-        # Of another epoch than the state's where the application has opened it.
-        return {"epoch": self._epoch, "incident": self._first, "shown": self._state}
+        state = {"incident": self._first, "shown": self._state}
+        if self._epoch != self._agent.outbox.epoch:
+            state["epoch"] = self._epoch  # The application has opened it.
+        return state
 
     def restore(self) -> None:
         """Take up what was open before this start."""
@@ -68,7 +71,14 @@ class Alarm:
 
     def on_saved(self, saw) -> None:
         """All SOS records of the journal were found: was one latched and never made?"""
+        self._saved = True
         if self._theirs and not saw("event", self._theirs[4], self._theirs[3]):
+            self._press()
+        self.on_receipt()  # Of those that came while it was looked.
+
+    def on_bad(self, stream: str, epoch: int, seq: int) -> None:
+        """A record that was found went bad before it was stored."""
+        if self._state and (stream, epoch, seq) == ("event", self._epoch, self._last):
             self._press()
 
     def on_puback(self, token) -> None:
@@ -78,6 +88,8 @@ class Alarm:
 
     def on_receipt(self) -> None:
         """The gateway has stored records."""
+        if not self._saved and self._epoch != self._agent.outbox.epoch:
+            return  # The application's own may not have been found yet.
         waits = self._agent.outbox.waits("event", self._epoch, self._last)
         if self._state in ("open", "sent") and self._last and not waits:
             if self._epoch == self._agent.outbox.epoch:

@@ -11,7 +11,7 @@ import struct
 from wire_protocol import frames, lean
 
 WAITING_MAX = 24  # Beyond it only an SOS is taken, in the place of the oldest that is none.
-AT_ONCE_MAX = 4  # Posted in one go; the link's own queue is as long.
+AT_ONCE_MAX = 2  # Posted in one go; the link has room for 3, and the state needs one.
 FIRST_MS, LONGEST_MS = 2_000, 60_000
 _STREAM, _EPOCH, _SEQ, _SOS, _SEALED, _DUE, _TRIES = 0, 1, 2, 3, 4, 5, 6
 
@@ -24,20 +24,23 @@ class Outbox:
         dropped: Records that had to make room for an SOS.
     """
 
-    def __init__(self, link, clock, boot: int, read) -> None:
+    def __init__(self, link, clock, boot: int, read, on_bad) -> None:
         """Begin empty.
 
         Args:
             link: Posts messages.
             clock: Dates records.
             boot: Number of this start.
-            read: Gives the sealed bytes of a record that was found, from its reference.
+            read: Gives the sealed bytes of a record that was found, from its reference; OSError
+                if it went bad.
+            on_bad: Called with stream, epoch and seq of one that did.
         """
         self.epoch = struct.unpack("<I", os.urandom(4))[0]
         self._link, self._clock, self._boot, self._read = link, clock, boot, read
         self._next = {"event": 1, "result": 1}
         self._rows = []
         self.dropped = 0
+        self._on_bad = on_bad
 
     def seal(self, stream: str, kind: str, fields: dict, sos: bool = False) -> int:
         """Seal a record; returns its seq, 0 if there is no room. `incident` 0 becomes its own."""
@@ -108,13 +111,14 @@ class Outbox:
                 try:
                     sealed = self._read(sealed)
                 except OSError:
-                    self._rows.remove(row)  # It went bad since it was found.
+                    self._rows.remove(row)
+                    self._on_bad(*row[:_SOS])
                     continue
             # 1: nothing below was given up, as far as anybody here knows.
             wrap = lean.wrap if row[_STREAM] in self._next else frames.envelope
             qos = 1 if row[_STREAM] in self._next else 0
             token = (row[_STREAM], row[_EPOCH], row[_SEQ])
-            if not self._link.publish(row[_STREAM], wrap(1, sealed), qos, token):
+            if not self._link.publish(row[_STREAM], wrap(1, sealed), qos, token, row[_SOS]):
                 return
             row[_DUE] = now + min(FIRST_MS << min(row[_TRIES], 10), LONGEST_MS)
             row[_TRIES] += 1

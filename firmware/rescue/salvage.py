@@ -18,47 +18,61 @@ from wire_protocol.lean import RECORD_BYTES_MAX
 BLOCK_BYTES = 4096
 EPOCHS_MAX = 4  # A flash in which more journals began is not worth more time.
 SEEN_MAX = 256  # Stale copies of a record lie about; one that is forgotten here is sent twice.
+READS_MAX = 3
+FREE, GIVEN, OTHER = 0, 1, 2  # What a number of a mounted journal is.
 _EIO = 5
-_JSON_MARK = b'"epoch":'
-_SOS_MARK = b'"kind":"sos'  # sos and sos_cancel
-_BATCHES = 2  # The look for them, counted from 0.
+# Looks: for an SOS, for one taken back, for events and results; the last one is for batches.
+_MARKS = b'"kind":"sos"', b'"kind":"sos_', b'"epoch":'
+_LOOK_JSON, _LOOK_BATCHES = 2, len(_MARKS)
 _NAME_CHARS = 9  # Of a segment.
 
 
 class Salvage:
-    """Three looks through the partition: for an SOS, for events and results, for batches.
+    """Looks through the partition, one for each of _MARKS and one for batches.
 
     In that order, since a record that was never sealed may lie there with the number of one that
     was: a number is sent once, and an SOS must not be what is left out.
+
+    Attributes:
+        found: How many records were handed over.
     """
 
-    def __init__(self, partition, buffer: bytearray, outbox, sos_only: bool) -> None:
+    def __init__(self, partition, buffer: bytearray, outbox, is_others, on_sos_found) -> None:
         """Begin at the first block.
 
         Args:
             partition: Of the journal.
             buffer: 4096 bytes, free during each `step`.
             outbox: Takes what is found.
-            sos_only: For a journal that can be mounted, and sent from later: only an SOS hurries.
+            is_others: For a journal that can be mounted, and sent from later: only an SOS hurries,
+                and one whose number is another record's, as this says of it, is none. None
+                otherwise.
+            on_sos_found: Called with `saw` when all that belongs to an SOS was handed over.
         """
         self._partition, self._buffer, self._outbox = partition, buffer, outbox
         self._blocks = partition.ioctl(4, 0)
-        self._sos_only = sos_only
+        self._is_others = is_others
         self._epochs = []
-        self._look, self._marks = 0, [_SOS_MARK]
+        self._look, self._marks = 0, [_MARKS[0]]
         self._block = self._at = 0
         self._seen = set()
+        self._on_sos_found = on_sos_found
         self.found = 0
 
     def step(self) -> bool:
         """Look at one block, as far as the outbox has room; False when there is no more."""
         if self._block >= self._blocks:
             self._look, self._block = self._look + 1, 0
-            self._marks = [_JSON_MARK]
-            if self._look == _BATCHES:
-                self._marks = [struct.pack("<I", epoch) for epoch in self._epochs]
-            if self._sos_only or self._look > _BATCHES or not self._marks:
+            if self._look == _LOOK_JSON:
+                self._on_sos_found(self.saw)
+            if self._look == (_LOOK_JSON if self._is_others else _LOOK_BATCHES + 1):
                 return False
+            if self._look < _LOOK_BATCHES:
+                self._marks = [_MARKS[self._look]]
+            else:
+                self._marks = [struct.pack("<I", epoch) for epoch in self._epochs]
+                if not self._marks:
+                    return False
         try:
             self._partition.readblocks(self._block, self._buffer)
         except OSError:
@@ -77,12 +91,16 @@ class Salvage:
         """Return the sealed record at (block, offset, bytes); OSError if it went bad."""
         block, start, size = place
         entry = bytearray(HEADER_BYTES + size)
-        self._partition.readblocks(block, entry, start - HEADER_BYTES)
-        _, count, _, seq, _ = struct.unpack_from("<HBBII", entry, 0)
-        record = bytes(memoryview(entry)[HEADER_BYTES:])
-        if pack_entry(seq, count, record) != entry:
-            raise OSError(_EIO)
-        return record
+        for _ in range(READS_MAX):
+            try:
+                self._partition.readblocks(block, entry, start - HEADER_BYTES)
+            except OSError:
+                continue
+            _, count, _, seq, _ = struct.unpack_from("<HBBII", entry, 0)
+            record = bytes(memoryview(entry)[HEADER_BYTES:])
+            if pack_entry(seq, count, record) == entry:
+                return record
+        raise OSError(_EIO)
 
     def saw(self, stream: str, epoch: int, seq: int) -> bool:
         """Say whether a record was found."""
@@ -94,7 +112,7 @@ class Salvage:
 
     def _entry_around(self, at: int) -> tuple | None:
         """Return (start, bytes, seq) of the sealed record that has a mark at a place."""
-        if self._look == _BATCHES:
+        if self._look == _LOOK_BATCHES:
             # A batch: version and kind stand in front of its epoch.
             return self._entry(at - 2)
         begin = at
@@ -134,6 +152,8 @@ class Salvage:
         key = (epoch, stream[0], seq)
         if key in self._seen:
             return True
+        if self._is_others and self._is_others(record):
+            return True
         if not self._outbox.add(stream, epoch, seq, sos, (self._block, start, size)):
             return False
         if len(self._seen) >= SEEN_MAX:
@@ -145,26 +165,34 @@ class Salvage:
         return True
 
 
-def is_given(record: bytes, folder: str, kept) -> bool:
-    """Say whether a journal that is mounted will not give an event's number again.
+def holder(record: bytes, folder: str, kept) -> int:
+    """Say what a mounted journal has under the number of an event that was found.
 
-    It has given it, or has another epoch. One that cannot be read may give it.
+    Returns:
+        GIVEN: This event, or none and it will not give the number any more. OTHER: another
+        event. FREE: It may give it yet; so may one that cannot be read.
     """
     event = json.loads(record)
+    found = FREE
     try:
         if kept.read("epoch") != event["epoch"]:
-            return True
+            return GIVEN
         for row in os.ilistdir(folder):
             name = row[0]
-            if len(name) == _NAME_CHARS and name[0] in FAMILIES["event"] and "." not in name:
-                if int(name[1:], 16) > event["seq"]:
-                    return True
-                with open(folder + "/" + name, "rb") as file:
+            if len(name) != _NAME_CHARS or name[0] not in FAMILIES["event"] or "." in name:
+                continue
+            if int(name[1:], 16) > event["seq"]:
+                found = GIVEN
+                continue
+            with open(folder + "/" + name, "rb") as file:
+                entry = read_entry(file)
+                while entry:
+                    if entry[0] == event["seq"] and entry[2] != record:
+                        return OTHER
+                    if entry[0] >= event["seq"]:
+                        found = GIVEN
+                        break
                     entry = read_entry(file)
-                    while entry:
-                        if entry[0] >= event["seq"]:
-                            return True
-                        entry = read_entry(file)
     except OSError:
-        pass
-    return False
+        return FREE
+    return found
