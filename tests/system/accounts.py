@@ -93,12 +93,15 @@ def accounts(home: Path) -> dict[str, Account]:
 def rigs(home: Path) -> dict[str, Account]:
     """Return what the rig of every virtual device of a home saw."""
     found: dict[str, Account] = {}
-    for path in sorted((home / "devices").glob("*/witness.jsonl")):
-        account = found[path.parent.name] = Account(path.parent.name)
-        wired = json.loads((path.parent / "rig.json").read_text())
+    for rig in sorted((home / "devices").glob("*/rig.json")):
+        account = found[rig.parent.name] = Account(rig.parent.name)
+        wired = json.loads(rig.read_text())
         account.values = {name: {value} for name, value in wired["sensors"].items()}
+        # A sensor node may not have said a thing yet, and seal its first batch right now.
+        path = rig.with_name("witness.jsonl")
+        said = path.read_text() if path.exists() else ""
         # The device may be writing its last line right now.
-        for line in path.read_text().rpartition("\n")[0].splitlines():
+        for line in said.rpartition("\n")[0].splitlines():
             _note(account, json.loads(line))
         account.sos_ms = [at_ms for at_ms in account.sos_ms if at_ms > 0]
     return found
