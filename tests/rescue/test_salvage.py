@@ -12,7 +12,7 @@ import pytest
 from device.adapters.kept import Kept
 from device.adapters.segments import pack_entry
 from rescue.outbox import Outbox
-from rescue.salvage import BLOCK_BYTES, FREE, GIVEN, OTHER, READS_MAX, Salvage, holder
+from rescue.salvage import BLOCK_BYTES, FREE, GIVEN, OTHER, Salvage, holder
 
 EPOCH = 77
 AT = 512  # Somewhere in a block.
@@ -95,9 +95,9 @@ def test_a_record_whose_number_is_another_ones_is_left_to_the_application():
 def test_a_read_that_fails_is_tried_again():
     partition = Partition(pack_entry(9, 1, sealed("sos", 9)))
     salvage, rows = look(partition)
-    partition.faults = READS_MAX - 1
+    partition.faults = 2
     assert salvage.read(rows[0][4]) == sealed("sos", 9)
-    partition.faults = READS_MAX
+    partition.faults = 3
     with pytest.raises(OSError, match="5"):
         salvage.read(rows[0][4])
 
@@ -165,6 +165,7 @@ def alarm(monkeypatch):
         number=lambda key: numbers.get(key, 0),
     )
     monkeypatch.setitem(sys.modules, "boots", boots)
+    monkeypatch.delitem(sys.modules, "rescue.alarm", raising=False)  # It may have another's.
     from rescue.alarm import Alarm
 
     agent = SimpleNamespace(
@@ -199,3 +200,25 @@ def test_an_sos_that_cannot_be_read_any_more_is_pressed_anew_and_not_shown_as_st
     alarm.on_receipt()
     assert alarm.state() == {"incident": 1, "shown": "open"}
     assert box.waits("event", box.epoch, 1)
+
+
+def test_where_nvs_cannot_keep_that_it_is_made_anew_a_journal_is_not_touched(monkeypatch):
+    """Else the next start would find it to be made anew once more, and so on for ever."""
+    touched, left = [], []
+    boots = SimpleNamespace(keep=lambda *_: False, number=lambda _: 0, ANEW=1, SENT=2)
+    vfs = SimpleNamespace(
+        VfsLfs2=SimpleNamespace(mkfs=touched.append), mount=touched.append, umount=touched.append
+    )
+    for name, module in (
+        ("boots", boots),
+        ("vfs", vfs),
+        ("packed", SimpleNamespace(NoJournal=object)),
+    ):
+        monkeypatch.setitem(sys.modules, name, module)
+    for name in ("rescue.alarm", "rescue.agent"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    from rescue.agent import Agent
+
+    agent = SimpleNamespace(busy=False, leave=lambda *why: left.append(why))
+    Agent._make_journal(agent)
+    assert (touched, [why[1:] for why in left]) == ([], [(("trial", 1),)])
